@@ -1,0 +1,136 @@
+# `make help` lists the targets. Everything is installed into .venv; everything made goes to build/ and dist/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Settings, given as `make TARGET NAME=VALUE`. Set with := so that a variable of the same name in the environment
+# does not change what a target does; DATA and PYTHON are meant to come from outside.
+CUSTOMERS := 5000
+SEED := 7
+# Without a moment, the demo stands at the end of the simulated data.
+DEMO_AS_OF :=
+DEMO_BUDGET := 500
+REAL_AS_OF := 2011-09-01
+REAL_BUDGET := 500
+REAL_CONFIG := examples/online-retail-ii.toml
+JOBS := 2
+HTTP_PORT := 8000
+UI_PORT := 5000
+# What `make ui` and `make serve` open: one's own where there is one, else the real data's, else the demo's.
+STORE := $(firstword $(wildcard mlflow.db build/real/mlflow.db build/demo/mlflow.db))
+MODEL := $(or $(REGULARS_MODEL),$(firstword $(wildcard champion build/real/champion build/demo/champion)))
+
+# The test processes share the cores, so within each one LightGBM and BLAS keep to one thread.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# Shared by `demo` and `real`: a folder of their own, as working directory, keeps their MLflow store apart from yours.
+define job
+unset MLFLOW_TRACKING_URI REGULARS_MODEL; \
+regulars="$$PWD/$(BIN)/regulars"; \
+run() { printf '\n[%3d s] regulars %s\n' "$$SECONDS" "$$*"; "$$regulars" "$$@"; }; \
+finish() { printf '\n[%3d s] done. Everything is in %s:\n' "$$SECONDS" "$$1"; \
+  printf '  %-16s %s\n' shop/ 'the tables' scores.parquet 'a row for every customer' \
+    outreach.csv 'whom to contact, with what, and why' report.html 'the report: open it in a browser' \
+    champion/ 'the model' mlflow.db 'runs and registry: `make ui` shows them'; }
+endef
+
+.PHONY: help setup demo real ui serve test test-slow lint format bench lock wheel clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+setup: $(READY) ## .venv with everything in it (again, where the lock has changed)
+
+$(READY): requirements.lock pyproject.toml
+	@python=; for candidate in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo 'Regulars needs Python 3.11 or newer, and found none on the PATH; install it, or say where it is: make setup PYTHON=...' >&2; \
+	  exit 1; \
+	fi; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  echo "Making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv --clear $(VENV); \
+	fi
+	@echo 'Installing what requirements.lock names (one to three minutes)'
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## the whole job on a simulated shop, into build/demo
+	@$(job); \
+	rm -rf build/demo; mkdir -p build/demo; cd build/demo; \
+	run simulate --customers $(CUSTOMERS) --seed $(SEED) --out shop; \
+	run check shop; \
+	run train shop --seed $(SEED) $(if $(DEMO_AS_OF),--as-of $(DEMO_AS_OF)); \
+	run score shop $(if $(DEMO_AS_OF),--as-of $(DEMO_AS_OF)) --out scores.parquet; \
+	run outreach shop $(if $(DEMO_AS_OF),--as-of $(DEMO_AS_OF)) --budget $(DEMO_BUDGET) --seed $(SEED) --out outreach.csv; \
+	run report shop --out report.html; \
+	finish build/demo
+
+real: $(READY) ## the same job on Online Retail II, into build/real: make real DATA=online_retail_II.csv.gz
+	@if [ ! -f "$(DATA)" ]; then \
+	  echo 'Say where the downloaded Online Retail II file is: make real DATA=path/to/online_retail_II.csv.gz' >&2; \
+	  exit 2; \
+	fi; \
+	$(job); \
+	rm -rf build/real; mkdir -p build/real; \
+	run load online-retail-ii "$(DATA)" --out build/real/shop; \
+	cp $(REAL_CONFIG) build/real/regulars.toml; cd build/real; \
+	run check shop; \
+	run train shop --as-of $(REAL_AS_OF) --seed $(SEED); \
+	run score shop --as-of $(REAL_AS_OF) --out scores.parquet; \
+	run outreach shop --as-of $(REAL_AS_OF) --budget $(REAL_BUDGET) --seed $(SEED) --out outreach.csv; \
+	run report shop --out report.html; \
+	finish build/real
+
+ui: $(READY) ## MLflow in the browser (UI_PORT=5000, STORE=path/to/mlflow.db)
+	@if [ -z "$(STORE)" ]; then echo 'There is no MLflow store yet: run `make demo` first, or say STORE=path/to/mlflow.db' >&2; exit 2; fi
+	@mlflow="$$PWD/$(BIN)/mlflow"; cd "$(dir $(STORE))"; \
+	"$$mlflow" ui --backend-store-uri "sqlite:///$(notdir $(STORE))" --port $(UI_PORT)
+
+serve: $(READY) ## answer over HTTP (HTTP_PORT=8000, MODEL=path/to/champion)
+	@if [ -z "$(MODEL)" ]; then echo 'There is no model yet: run `make demo` first, or say MODEL=path/to/champion' >&2; exit 2; fi
+	$(BIN)/regulars serve --model "$(MODEL)" --port $(HTTP_PORT)
+
+test: lint ## lint, then the quick tests
+	$(PYTEST) -m 'not slow'
+
+# An empty slow set (pytest's exit code 5) fails: the wheel's installation is always in it.
+test-slow: $(READY) ## the tests that take long, the wheel's installation into an empty environment among them
+	$(PYTEST) -m slow
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## the benchmarks, one after another, into build/bench
+	@shopt -s nullglob; mkdir -p build/bench; \
+	for script in benchmarks/bench_*.py; do \
+	  name="$$(basename "$$script" .py)"; printf '\n== %s\n' "$$name"; \
+	  $(BIN)/python "$$script" | tee "build/bench/$$name.txt"; \
+	done
+
+lock: $(READY) ## pin again after a change in pyproject.toml (UPGRADE=1 takes newer releases)
+	$(BIN)/pip-compile $(if $(UPGRADE),--upgrade) pyproject.toml
+
+wheel: $(READY) ## the wheel, into dist
+	rm -rf build/lib build/bdist.* src/*.egg-info
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+clean: ## remove what was made, .venv excepted
+	rm -rf build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,77 @@
+"""Shops made from the public files that the product benchmarks run on (see data's own README for the sources)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from regulars.features.shop import DAY, I32, OrderLines, Shop, as_time
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+NOT_PRODUCTS = ("POST", "DOT", "M", "D", "BANK CHARGES", "AMAZONFEE", "C2", "CRUK", "ADJUST", "S", "B", "PADS")
+PERIOD_DAYS = 7
+TAFENG_AS_OF = as_time("2001-03-01")
+
+
+def online_retail_ii() -> Shop:
+    """UCI Online Retail II (Chen, CC BY 4.0), both years; codes that are no products keep their line without one."""
+    table = pq.read_table(DATA / "online_retail_ii" / "lines.parquet")
+    invoice = table["invoice"].to_numpy(zero_copy_only=False).astype(str)
+    code = table["stock_code"].to_numpy(zero_copy_only=False).astype(str)
+    quantity = table["quantity"].to_numpy()
+    price = np.nan_to_num(table["price"].to_numpy())
+    customer = np.nan_to_num(table["customer_id"].to_numpy(), nan=-1).astype(np.int64)
+    real = ~np.isin(code, NOT_PRODUCTS) & ~np.char.startswith(code, "TEST") & ~np.char.startswith(code, "gift_")
+    product_ids = np.unique(code[real])
+    product = np.where(real, np.searchsorted(product_ids, code), -1)
+    return _shop(
+        customer,
+        np.unique(invoice, return_inverse=True)[1],
+        product,
+        product_ids,
+        table["invoice_date"].to_numpy().astype("datetime64[us]").astype(np.int64),
+        quantity,
+        price,
+    )
+
+
+def tafeng(fold: int = 0) -> tuple[Shop, I32]:
+    """Ta-Feng in the Reality Check's split: the shop, future baskets at `TAFENG_AS_OF`, and the fold's test customers."""
+    table = pq.read_table(DATA / "tafeng" / "baskets.parquet")
+    user, number = table["user_id"].to_numpy().astype(np.int64), table["order_number"].to_numpy().astype(np.int64)
+    future = table["part"].to_numpy(zero_copy_only=False) == "future"
+    last = np.zeros(user.max() + 1, dtype=np.int64)
+    np.maximum.at(last, user[~future], number[~future])
+    back = np.where(future, 0, last[user] - number + 1)
+    product_ids = np.unique(table["product_id"].to_numpy().astype(str))
+    product = np.searchsorted(product_ids, table["product_id"].to_numpy().astype(str))
+    time = TAFENG_AS_OF - back * PERIOD_DAYS * DAY
+    order = np.unique(user * 1_000 + np.where(future, 999, number), return_inverse=True)[1]
+    ones = np.ones(len(user))
+    shop = _shop(user, order, product, product_ids, time, ones, ones)
+    tested = np.array(json.loads((DATA / "tafeng" / f"keyset_{fold}.json").read_text())["test"])
+    return shop, np.sort(np.searchsorted(shop.customer_ids, tested)).astype(np.int32)
+
+
+def _shop(customer, order, product, product_ids, time, quantity, price):  # type: ignore[no-untyped-def]
+    ids = np.unique(customer[customer >= 0].astype(str))
+    codes = np.where(customer >= 0, np.searchsorted(ids, customer.astype(str)), -1)
+    revenue = np.rint(quantity * price * 10_000).astype(np.int64)
+    pieces = np.where(revenue == 0, 0, np.rint(quantity * 1_000)).astype(np.int64)
+    nothing = np.zeros(len(time), dtype=np.int64)
+    lines = OrderLines(
+        time=time,
+        visible=time,
+        customer=codes.astype(np.int32),
+        order=order.astype(np.int64),
+        product=product.astype(np.int32),
+        quantity=pieces,
+        revenue=revenue,
+        margin=revenue,
+        discount=nothing,
+        channel=np.full(len(time), -1, dtype=np.int32),
+    )
+    return Shop(ids.astype(object), product_ids.astype(object), lines, given=frozenset({"orders", "orders.product_id"}))

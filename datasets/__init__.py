@@ -1,0 +1,1 @@
+"""The shop simulator, and loaders for public data."""

@@ -1,0 +1,184 @@
+"""The life of the shop, day by day, for all customers at once: who buys, who complains, who leaves.
+
+What is in the baskets does not act on the process and is drawn afterwards (`baskets`); what does act on it is drawn
+here: that an order contains a gadget, whose accessory may bring the customer back within days, and that it leads to a
+ticket, which well or badly handled changes the risk of leaving.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.random import Generator
+
+from regulars.datasets.simulate.arrays import NEVER, Bools, Columns, Floats, Ints
+from regulars.datasets.simulate.outlook import outlook
+from regulars.datasets.simulate.state import (
+    Agenda,
+    State,
+    World,
+    accessory_order_probability,
+    accessory_wanted,
+    buying_stages,
+    first_state,
+    leaving_hazard,
+    regular_order_probability,
+    send_campaign,
+    settle_grudges,
+)
+
+AGENT_SKILL = np.array([0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6])  # share of badly handled tickets against the mean agent
+
+
+@dataclass
+class Events:
+    """Columns of one kind of event, collected day by day."""
+
+    parts: list[Columns] = field(default_factory=list)
+
+    def add(self, **columns: Ints | Floats | Bools) -> None:
+        """Append rows."""
+        self.parts.append(dict(columns))
+
+    def columns(self) -> Columns:
+        """All rows so far, in the order in which they were added."""
+        return {name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened. Times are days since the start, with fractions; see `run` for the columns."""
+
+    orders: Columns
+    cases: Columns
+    contacts: Columns
+    outlooks: Columns
+    left_day: Ints
+    announced: Bools
+
+
+def run(world: World, rng: Generator) -> History:
+    """All days of the parameters.
+
+    Orders: customer, time, place (0 for a customer's first), is_accessory (an order for the accessory alone),
+    has_gadget, has_accessory, campaign (under whose effect, or -1). Cases: customer, order (row of orders), opened,
+    closed, bad, complaint, agent. Contacts: customer, campaign, held_out.
+    """
+    state = first_state(world, rng)
+    agenda: Agenda = defaultdict(list)
+    orders, cases, contacts, outlooks = Events(), Events(), Events(), Events()
+    moments = set(world.parameters.moments)
+    n_orders = 0
+    for day in range(world.parameters.days):
+        if day in moments:
+            outlooks.add(**outlook(world, state, day, agenda))
+        settle_grudges(world, state, day, agenda)
+        campaign, drawn = send_campaign(world, state, day)
+        if campaign >= 0:
+            held_out = world.plan.held_out[campaign, drawn]
+            contacts.add(customer=drawn, campaign=np.full(len(drawn), campaign), held_out=held_out)
+        _leave(world, state, day)
+        new = _buy(world, state, day, rng)
+        orders.add(**new)
+        cases.add(**_open_cases(world, new, n_orders, agenda, rng))
+        n_orders += len(new["customer"])
+    if not contacts.parts:
+        contacts.add(customer=np.empty(0, np.int64), campaign=np.empty(0, np.int64), held_out=np.empty(0, np.bool_))
+    return History(
+        orders.columns(), cases.columns(), contacts.columns(), outlooks.columns(), state.left_day, state.announced
+    )
+
+
+def _leave(world: World, state: State, day: int) -> None:
+    """Customers leave at the first instant of the day, some saying so; belief falls by what their silence tells."""
+    present = world.traits.sign_up_day < day
+    hazard = np.where(present, leaving_hazard(world, state, day), 0.0)
+    state.leave_clock += hazard
+    leaves = (state.left_day > day) & (state.leave_clock >= state.leave_threshold)
+    state.left_day[leaves] = day
+    state.announced |= leaves & world.traits.announces
+    chance = -np.expm1(-hazard)
+    state.belief *= (1 - chance) / (1 - state.belief * chance * world.parameters.announce_share)
+    state.belief[state.announced] = 0.0
+
+
+def _buy(world: World, state: State, day: int, rng: Generator) -> Columns:
+    """The orders of the day; clocks, beliefs and wishes for accessories follow."""
+    traits = world.traits
+    present = traits.sign_up_day < day
+    stages = np.where(present, buying_stages(world, state, day), 0.0)
+    by_accessory = np.where(present, accessory_order_probability(world, state, day), 0.0)
+    chance = 1 - (1 - regular_order_probability(state, traits.shape, stages)) * (1 - by_accessory)
+    state.belief *= (1 - chance) / (1 - state.belief * chance)
+    state.clock += stages
+    active = state.left_day > day
+    arrives = (traits.sign_up_day == day) & ~traits.prospect
+    regular = (active & (state.clock >= state.threshold) & present) | arrives
+    fetches = active & ~regular & (rng.random(len(traits)) < by_accessory)
+    customer = np.flatnonzero(regular | fetches)
+    return _take_orders(world, state, day, customer, fetches[customer], rng)
+
+
+def _take_orders(world: World, state: State, day: int, customer: Ints, is_accessory: Bools, rng: Generator) -> Columns:
+    parameters, traits, n = world.parameters, world.traits, len(customer)
+    regular = customer[~is_accessory]
+    wanted = rng.random(n) < accessory_wanted(world, state, day)[customer]
+    has_gadget = (rng.random(n) < parameters.gadget_share) & ~is_accessory
+    at_once = has_gadget & (rng.random(n) < parameters.accessory_same_order)
+    under_contact = day - state.last_contact[customer] < parameters.campaign_days
+    orders: Columns = {
+        "customer": customer,
+        "time": day + _time_of_day(n, rng),
+        "place": state.orders[customer],
+        "is_accessory": is_accessory,
+        "has_gadget": has_gadget,
+        "has_accessory": is_accessory | (wanted & ~has_gadget) | at_once,
+        "campaign": np.where(under_contact, state.last_campaign[customer], -1),
+    }
+    state.gadget_day[customer] = np.where(has_gadget & ~at_once, day, -NEVER)
+    state.orders[customer] += 1
+    state.last_order[customer] = day
+    state.belief[customer] = 1.0
+    # An order for an accessory alone comes on top: the gap to the next regular order goes on.
+    state.clock[regular] = 0.0
+    state.threshold[regular] = rng.gamma(traits.shape[regular], 1.0)
+    drops_out = rng.random(len(regular)) < traits.dropout[regular]
+    state.left_day[regular[drops_out]] = day + 1
+    state.belief[regular] = 1 - traits.dropout[regular]
+    return orders
+
+
+def _time_of_day(size: int, rng: Generator) -> Floats:
+    """Around noon or in the evening, as a fraction of a day."""
+    evening = rng.random(size) < 0.4
+    hour = np.where(evening, rng.normal(19.5, 1.6, size), rng.normal(12.5, 2.2, size))
+    return np.asarray(np.clip(hour + rng.uniform(-0.4, 0.4, size), 6.5, 23.4) / 24)
+
+
+def _open_cases(world: World, orders: Columns, first_row: int, agenda: Agenda, rng: Generator) -> Columns:
+    """Tickets that the orders lead to, entered in the agenda for the day on which they are closed."""
+    parameters, traits = world.parameters, world.traits
+    chance = np.minimum(parameters.problem_share * traits.problem_proneness[orders["customer"]], 0.9)
+    row = np.flatnonzero(rng.random(len(chance)) < chance)
+    n = len(row)
+    agent = rng.integers(0, len(AGENT_SKILL), n)
+    bad = rng.random(n) < np.minimum(parameters.badly_handled_share * AGENT_SKILL[agent], 1.0)
+    complaint = rng.random(n) < parameters.complaint_share
+    opened = orders["time"][row] + rng.exponential(4.0, n)
+    closed = opened + np.where(bad, rng.gamma(4.0, 2.0, n) + 1.0, rng.gamma(2.0, 0.6, n) + 0.05)
+    change = np.where(bad, np.where(complaint, 1.0, 0.4), np.where(complaint, -parameters.bond, 0.0))
+    customer, closing_day = orders["customer"][row], np.floor(closed).astype(np.int64)
+    for day in np.unique(closing_day):
+        that_day = closing_day == day
+        agenda[int(day)].append((customer[that_day], change[that_day]))
+    return {
+        "customer": customer,
+        "order": first_row + row,
+        "opened": opened,
+        "closed": closed,
+        "bad": bad,
+        "complaint": complaint,
+        "agent": agent,
+    }

@@ -1,0 +1,98 @@
+"""How a feature is written: one short function, whose name is its column.
+
+    recency = Family("recency", needs=("orders",))
+
+    @recency.feature(unit="days", empty="missing")
+    def days_since_last_order(past: Past) -> Values:
+        '''Days since the last order.'''
+        return past.orders.days_since_last()
+
+`past` answers questions about what happened before the moment and has no way to ask about what came after. A windowed
+feature takes the window as its second argument and yields one column per look-back window of the settings:
+`orders` becomes `orders_30d`, `orders_90d` and so on; `{window}` in its docstring is filled in. A feature whose tables
+or columns (`needs`) the shop does not have is absent, not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from inspect import getdoc
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from regulars.features.shop import days
+
+if TYPE_CHECKING:
+    from regulars.features.past import Past
+
+Values = NDArray[Any]
+Plain = Callable[["Past"], Values]
+Windowed = Callable[["Past", int], Values]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column: its name, meaning and unit, its value for a customer with no such events, and how it is computed."""
+
+    name: str
+    family: str
+    meaning: str
+    unit: str
+    empty: str
+    needs: tuple[str, ...]
+    compute: Plain
+
+
+@dataclass
+class Family:
+    """Features that belong together; `needs` are the tables and columns without which none of them exists."""
+
+    name: str
+    needs: tuple[str, ...] = ()
+    _makers: list[Callable[[tuple[int, ...]], Iterator[Feature]]] = field(default_factory=list)
+
+    def feature(self, *, unit: str, empty: str, needs: tuple[str, ...] = ()) -> Callable[[Plain], Plain]:
+        """Declares a feature with one column, named like its function."""
+
+        def declare(compute: Plain) -> Plain:
+            feature = Feature(_name(compute), self.name, _meaning(compute), unit, empty, self.needs + needs, compute)
+            self._makers.append(lambda windows: iter((feature,)))
+            return compute
+
+        return declare
+
+    def windowed(self, *, unit: str, empty: str, needs: tuple[str, ...] = ()) -> Callable[[Windowed], Windowed]:
+        """Declares a feature with one column per look-back window, named like its function and the window."""
+
+        def declare(compute: Windowed) -> Windowed:
+            def columns(windows: tuple[int, ...]) -> Iterator[Feature]:
+                for window in windows:
+                    name = f"{_name(compute)}_{window}d"
+                    meaning = _meaning(compute).format(window=window)
+                    yield Feature(name, self.name, meaning, unit, empty, self.needs + needs, _bind(compute, window))
+
+            self._makers.append(columns)
+            return compute
+
+        return declare
+
+    def features(self, windows: Iterable[int]) -> list[Feature]:
+        """The family's columns for these look-back windows (days)."""
+        return [feature for make in self._makers for feature in make(tuple(windows))]
+
+
+def _bind(compute: Windowed, window: int) -> Plain:
+    return lambda past: compute(past, days(window))
+
+
+def _name(compute: Callable[..., Values]) -> str:
+    return str(getattr(compute, "__name__", ""))
+
+
+def _meaning(compute: Callable[..., Values]) -> str:
+    text = getdoc(compute)
+    if not text:
+        raise ValueError(f"feature {_name(compute)} has no docstring; say in one sentence what it means")
+    return " ".join(text.split())

@@ -1,0 +1,46 @@
+"""Frequency: how often they order."""
+
+from __future__ import annotations
+
+from regulars.features.asof import ratio
+from regulars.features.define import Family, Values
+from regulars.features.past import Past
+from regulars.features.shop import days
+
+frequency = Family("frequency", needs=("orders",))
+
+
+@frequency.feature(unit="orders", empty="0")
+def orders_total(past: Past) -> Values:
+    """Orders so far."""
+    return past.orders.count()
+
+
+@frequency.windowed(unit="orders", empty="0")
+def orders(past: Past, last: int) -> Values:
+    """Orders in the last {window} days."""
+    return past.orders.count(last)
+
+
+@frequency.feature(unit="lines", empty="0")
+def lines_total(past: Past) -> Values:
+    """Lines sold so far."""
+    return past.sales.count()
+
+
+@frequency.feature(unit="lines", empty="missing")
+def lines_per_order(past: Past) -> Values:
+    """Lines sold per order."""
+    return ratio(past.sales.count(), past.orders.count())
+
+
+@frequency.feature(unit="orders", empty="0")
+def orders_decayed_60d(past: Past) -> Values:
+    """Orders so far, each counting half as much for every 60 days of age."""
+    return past.orders.decayed(None, days(60))
+
+
+@frequency.feature(unit="orders", empty="0")
+def orders_decayed_180d(past: Past) -> Values:
+    """Orders so far, each counting half as much for every 180 days of age."""
+    return past.orders.decayed(None, days(180))

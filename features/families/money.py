@@ -1,0 +1,80 @@
+"""Money: revenue, margin, discounts, returns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regulars.features.asof import ratio
+from regulars.features.define import Family, Values
+from regulars.features.past import Past
+from regulars.features.shop import MONEY, PIECES
+
+money = Family("money", needs=("orders",))
+
+
+@money.windowed(unit="currency", empty="0")
+def revenue(past: Past, last: int) -> Values:
+    """Revenue of the last {window} days, returns taken off."""
+    return past.lines.sum("revenue", last) / MONEY
+
+
+@money.windowed(unit="currency", empty="0")
+def margin(past: Past, last: int) -> Values:
+    """Margin of the last {window} days, returns taken off."""
+    return past.lines.sum("margin", last) / MONEY
+
+
+@money.feature(unit="currency", empty="0")
+def revenue_total(past: Past) -> Values:
+    """Revenue so far, returns taken off."""
+    return past.lines.sum("revenue") / MONEY
+
+
+@money.feature(unit="currency", empty="0")
+def margin_total(past: Past) -> Values:
+    """Margin so far, returns taken off."""
+    return past.lines.sum("margin") / MONEY
+
+
+@money.feature(unit="currency", empty="missing")
+def revenue_per_order(past: Past) -> Values:
+    """Revenue per order, before returns."""
+    return ratio(past.sales.sum("revenue"), past.orders.count()) / MONEY
+
+
+@money.feature(unit="currency", empty="missing")
+def margin_per_order(past: Past) -> Values:
+    """Margin per order, returns taken off."""
+    return ratio(past.lines.sum("margin"), past.orders.count()) / MONEY
+
+
+@money.feature(unit="currency", empty="missing")
+def last_order_revenue(past: Past) -> Values:
+    """Revenue of the last order."""
+    value = past.sales.last("basket", -1) / MONEY
+    return np.where(value < 0, np.nan, value)
+
+
+@money.feature(unit="ratio", empty="missing")
+def last_order_to_usual(past: Past) -> Values:
+    """Revenue of the last order over the customer's usual revenue per order."""
+    return ratio(last_order_revenue(past), revenue_per_order(past))
+
+
+@money.feature(unit="share", empty="missing")
+def returned_share(past: Past) -> Values:
+    """Share of the revenue that came back."""
+    return ratio(past.returns.sum("refunded"), past.sales.sum("sold"))
+
+
+@money.feature(unit="share", empty="missing", needs=("orders.discount",))
+def discount_share(past: Past) -> Values:
+    """Discounts over what would have been paid without them."""
+    given = past.sales.sum("discount")
+    return ratio(given, given + past.sales.sum("sold"))
+
+
+@money.feature(unit="currency", empty="missing")
+def revenue_per_piece(past: Past) -> Values:
+    """Mean price of a piece they buy."""
+    return ratio(past.sales.sum("sold"), past.sales.sum("quantity")) * PIECES / MONEY

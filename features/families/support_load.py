@@ -1,0 +1,123 @@
+"""Support load: the work a customer costs, how it went, and what is open now."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regulars.features.asof import ratio
+from regulars.features.define import Family, Values
+from regulars.features.past import Past
+from regulars.features.shop import DAY, MONEY, NEVER, PIECES, days
+
+support_load = Family("support_load", needs=("support",))
+
+
+@support_load.feature(unit="tickets", empty="0")
+def tickets_total(past: Past) -> Values:
+    """Tickets opened so far."""
+    return past.support.sum("opened")
+
+
+@support_load.windowed(unit="tickets", empty="0")
+def tickets(past: Past, last: int) -> Values:
+    """Tickets opened in the last {window} days."""
+    return past.support.sum("opened", last)
+
+
+@support_load.windowed(unit="minutes", empty="0", needs=("support.minutes",))
+def minutes(past: Past, last: int) -> Values:
+    """Minutes of work in the last {window} days, on tickets or not."""
+    return past.support.sum("minutes", last) / PIECES
+
+
+@support_load.feature(unit="currency", empty="0", needs=("support.minutes",))
+def cost_to_serve(past: Past) -> Values:
+    """Cost of all minutes of work so far."""
+    return past.cost_to_serve()
+
+
+@support_load.feature(unit="minutes", empty="0", needs=("support.minutes",))
+def minutes_outside_tickets(past: Past) -> Values:
+    """Minutes of work so far that belong to no ticket."""
+    return past.support.sum("outside") / PIECES
+
+
+@support_load.feature(unit="tickets", empty="0", needs=("support.ticket_id",))
+def tickets_open(past: Past) -> Values:
+    """Tickets open now."""
+    return past.support.sum("open_change")
+
+
+@support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
+def oldest_open_ticket_days(past: Past) -> Values:
+    """Age of the oldest ticket that is open now."""
+    return past.support.days_since(past.support.last("oldest_open", NEVER))
+
+
+@support_load.feature(unit="tickets", empty="0", needs=("support.ticket_id",))
+def reopened_365d(past: Past) -> Values:
+    """Tickets reopened in the last 365 days."""
+    return past.support.sum("reopened", days(365))
+
+
+@support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
+def first_reply_days(past: Past) -> Values:
+    """Mean time from opening a ticket to its first reply."""
+    return ratio(past.support.sum("reply_wait"), past.support.sum("first_reply")) / DAY
+
+
+@support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
+def resolution_days(past: Past) -> Values:
+    """Mean time from opening a ticket to closing it."""
+    return ratio(past.support.sum("resolution"), past.support.sum("resolved")) / DAY
+
+
+@support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
+def last_resolution_days(past: Past) -> Values:
+    """Time from opening to closing of the ticket closed last."""
+    taken = past.support.last_where("resolution", "resolved", -1)
+    return np.where(taken < 0, np.nan, taken / DAY)
+
+
+@support_load.windowed(unit="complaints", empty="0", needs=("support.is_complaint",))
+def complaints(past: Past, last: int) -> Values:
+    """Complaints in the last {window} days."""
+    return past.support.sum("complained", last)
+
+
+@support_load.feature(unit="1 to 5", empty="missing", needs=("support.satisfaction",))
+def satisfaction(past: Past) -> Values:
+    """Mean satisfaction so far."""
+    return ratio(past.support.sum("satisfaction"), past.support.sum("rated"))
+
+
+@support_load.feature(unit="1 to 5", empty="missing", needs=("support.satisfaction",))
+def last_satisfaction(past: Past) -> Values:
+    """Satisfaction given last."""
+    given = past.support.last_where("satisfaction", "rated", 0)
+    return np.where(given > 0, given, np.nan)
+
+
+@support_load.feature(unit="points", empty="missing", needs=("support.satisfaction",))
+def satisfaction_trend(past: Past) -> Values:
+    """Satisfaction given last less the mean of all."""
+    return last_satisfaction(past) - satisfaction(past)
+
+
+@support_load.feature(unit="share", empty="missing", needs=("support.minutes",))
+def service_share_of_margin(past: Past) -> Values:
+    """Cost to serve of the last 365 days over the margin of the same time; missing without margin."""
+    margin = past.lines.sum("margin", days(365)) / MONEY
+    return np.where(margin > 0, ratio(past.cost_to_serve(days(365)), margin), np.nan)
+
+
+@support_load.feature(unit="days", empty="missing")
+def days_since_bad_experience(past: Past) -> Values:
+    """Days since a complaint, a reopened ticket or a rating of 1 or 2."""
+    return past.support.days_since_last("bad")
+
+
+@support_load.feature(unit="0 or 1", empty="0")
+def bad_since_last_order(past: Past) -> Values:
+    """Whether the last bad experience came after the last order."""
+    return (past.support.last_time("bad") > past.orders.last_time()).astype(float)

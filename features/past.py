@@ -1,0 +1,88 @@
+"""What was known of customers at given moments: the one argument of every feature."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from regulars.features.asof import F64, AsOf, Moments
+from regulars.features.logs import Logs
+from regulars.features.settings import Settings
+from regulars.features.shop import I64, MONEY, PIECES
+
+
+class Past:
+    """The logs of a shop, seen from moments; each attribute answers questions about the time before them only."""
+
+    def __init__(self, logs: Logs, moments: Moments) -> None:
+        self._logs = logs
+        self.moments = moments
+
+    @property
+    def settings(self) -> Settings:
+        """The shop's settings."""
+        return self._logs.settings
+
+    @cached_property
+    def lines(self) -> AsOf:
+        """Order lines, sales and returns."""
+        return AsOf(self._logs.lines, self.moments)
+
+    @cached_property
+    def sales(self) -> AsOf:
+        """Lines that were sold."""
+        return AsOf(self._logs.sales, self.moments)
+
+    @cached_property
+    def returns(self) -> AsOf:
+        """Lines that came back."""
+        return AsOf(self._logs.returns, self.moments)
+
+    @cached_property
+    def orders(self) -> AsOf:
+        """Orders, each at its first line."""
+        return AsOf(self._logs.orders, self.moments)
+
+    @cached_property
+    def support(self) -> AsOf:
+        """Support events."""
+        return AsOf(self._logs.support, self.moments)
+
+    @cached_property
+    def contacts(self) -> AsOf:
+        """Contacts that were sent."""
+        return AsOf(self._logs.contacts, self.moments)
+
+    @cached_property
+    def advocacy(self) -> AsOf:
+        """Referrals, reviews, case studies."""
+        return AsOf(self._logs.advocacy, self.moments)
+
+    @cached_property
+    def referred(self) -> AsOf:
+        """Order lines of the customers they referred."""
+        return AsOf(self._logs.referred, self.moments)
+
+    @cached_property
+    def profile(self) -> AsOf:
+        """Dated rows of the customers table."""
+        return AsOf(self._logs.profile, self.moments)
+
+    def earlier(self, time: I64) -> Past:
+        """The past as it was at earlier moments, one for each of these; a later one is cut down to these."""
+        return Past(self._logs, Moments(self.moments.key, np.minimum(time, self.moments.time)))
+
+    def cost_to_serve(self, last: int | None = None) -> F64:
+        """Cost of the minutes spent on each customer, in currency units."""
+        minutes = self.support.sum("minutes", last) if len(self.support.log) else np.zeros(len(self.moments), np.int64)
+        return minutes / PIECES * self.settings.money.cost_per_support_minute
+
+    def referred_margin(self, last: int | None = None) -> F64:
+        """The stated share of the margin of those they referred, in currency units."""
+        margin = self.referred.sum("margin", last) if len(self.referred.log) else np.zeros(len(self.moments), np.int64)
+        return margin / MONEY * self.settings.money.referral_share
+
+    def profit(self, last: int | None = None) -> F64:
+        """Margin less cost to serve plus the stated share of referred margin, in currency units."""
+        return self.lines.sum("margin", last) / MONEY - self.cost_to_serve(last) + self.referred_margin(last)

@@ -1,0 +1,275 @@
+"""Is a shop ready? A report in plain words: what is there, what is missing, what that costs, what to do.
+
+The thresholds are those that comparable products ask of their users (Microsoft Dynamics 365 Customer Insights,
+Klaviyo); below them a model is still trained and says what it is worth. Only where not even one label window can be
+filled, there is nothing to train, and the report says why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from regulars.features.reading import Reading
+from regulars.features.settings import Settings
+from regulars.features.shop import DAY, NEVER, NONE, Rows, Shop, as_datetime, days
+from regulars.features.tables import TABLES, Support
+
+Mark = Literal["ok", "warn", "bad"]
+Grade = Literal["good", "fair", "poor", "none"]
+
+DYNAMICS = "Microsoft Dynamics 365 Customer Insights"
+KLAVIYO = "Klaviyo"
+HISTORY_DAYS = 365  # DYNAMICS: 12 months
+LEAST_HISTORY_DAYS = 180  # KLAVIYO
+CUSTOMERS = 1_000  # DYNAMICS: at least 500 to 1,000
+LEAST_CUSTOMERS = 500  # KLAVIYO: buyers
+HORIZONS = 2  # DYNAMICS: history of twice the window
+MISSING = 0.2  # DYNAMICS: under 20 % missing
+RECENT_DAYS = 30  # KLAVIYO
+SEVERAL_ORDERS = 3  # KLAVIYO: some customers with so many
+FAIR_WARNINGS = 2
+
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("orders.product_id", "no next product, accessory or breadth of taste", "Add product_id to orders."),
+    ("orders.discount", "what is bought only with a discount is not seen", "Add discount to orders."),
+    ("support.minutes", "cost to serve stays at zero", "Add minutes to the `worked` events."),
+    (
+        "support.satisfaction",
+        "who is unhappy shows in tickets alone",
+        "Add satisfaction to `rated` events.",
+    ),
+    ("support.is_complaint", "complaints are not told from questions", "Add is_complaint to support."),
+    ("customers.signed_up_at", "prospects have no age", "Add signed_up_at to customers."),
+    ("customers.contact_allowed", "nobody is known to refuse contact", "Add contact_allowed to customers."),
+    ("customers.account_owner", "lists have no owners, and their hours no bound", "Add account_owner to customers."),
+    ("customers.birth_date", "no birthday greetings", "Add birth_date to customers."),
+    ("customers.valid_from", "who customers are is no feature at past moments", "Add valid_from to customers."),
+    ("products.category", "kinds of product are not told apart", "Add category to products."),
+    ("products.service_interval_days", "no service reminders", "Add service_interval_days to products."),
+    ("contacts.cost", "contacts cost what the settings say", "Add cost to contacts."),
+)
+"""What is lost without a column whose table is there, and what to do."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the report."""
+
+    mark: Mark
+    sentence: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"[{self.mark}] {self.sentence}" + (f" {self.advice}" if self.advice else "")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report."""
+
+    title: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """The report. `grade` counts the thresholds missed; `why_not` says why nothing can be trained, '' where it can."""
+
+    grade: Grade
+    why_not: str
+    sections: tuple[Section, ...]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether anything can be trained."""
+        return not self.why_not
+
+    def text(self) -> str:
+        """The whole report as plain text."""
+        lines = [f"Readiness: {self.grade}" if self.trainable else f"Nothing can be trained: {self.why_not}"]
+        for section in self.sections:
+            lines += ["", section.title, *(f"  {item}" for item in section.items)]
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class _Buyers:
+    """Customers with orders: how many orders each has, and when their first was."""
+
+    orders: np.ndarray[tuple[int], np.dtype[np.int64]]
+    first: np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def readiness(reading: Reading, settings: Settings, *, as_of: int | None = None) -> Readiness:
+    """The report on a shop that was read.
+
+    Args:
+        reading: what `inspect` or `read_shop` gave.
+        settings: the churn horizon and the settings that stand in for what is missing.
+        as_of: the moment to judge recency from, in microseconds of wall time; by default the last moment in any table.
+    """
+    found = _found(reading, settings)
+    shop = reading.shop
+    if shop is None or not len(shop.orders):
+        errors = reading.of("error")
+        why = str(errors[0]) if errors else "there is no order line that can be used."
+        return Readiness("none", why, tuple(_filled([_there(reading), found])))
+    buyers = _buyers(shop)
+    enough = Section("Is it enough to learn from?", tuple(_enough(shop, buyers, settings, as_of)))
+    missing = Section("What is missing, and what that costs", tuple(_missing(shop, settings)))
+    why_not = _why_not(shop, buyers, settings)
+    warnings = sum(item.mark != "ok" for item in enough.items)
+    grade: Grade = "good" if not warnings else "fair" if warnings <= FAIR_WARNINGS else "poor"
+    sections = _filled([_there(reading, _customers(shop, buyers)), enough, missing, found])
+    return Readiness("none" if why_not else grade, why_not, tuple(sections))
+
+
+def _filled(sections: list[Section]) -> Iterator[Section]:
+    yield from (section for section in sections if section.items)
+
+
+def _day(time: int) -> str:
+    return str(as_datetime(np.array([time]))[0].astype("datetime64[D]"))
+
+
+def _there(reading: Reading, *more: Item) -> Section:
+    items = []
+    for table in reading.tables:
+        used = "" if table.used == table.rows else f", {table.used:,} of them good"
+        span = "" if table.first == NEVER else f", from {_day(table.first)} to {_day(table.last)}"
+        columns = ", ".join(table.given) or "no column with values"
+        mark: Mark = "ok" if table.used == table.rows else "warn"
+        sentence = f"{table.title} ({table.origin}): {table.rows:,} rows{used}{span}; {columns}."
+        items.append(Item(mark, sentence))
+    return Section("What is there", (*items, *more))
+
+
+def _buyers(shop: Shop) -> _Buyers:
+    bought = (shop.orders.revenue > 0) & (shop.orders.customer != NONE)
+    lines = shop.orders.take(bought)
+    # One customer has any one order, so an order's first line says whose it is.
+    _, first_line = np.unique(lines.order, return_index=True)
+    customers, orders = np.unique(lines.customer[first_line], return_counts=True)
+    first = np.full(len(shop.customer_ids), np.iinfo(np.int64).max)
+    np.minimum.at(first, lines.customer, lines.time)
+    return _Buyers(orders.astype(np.int64), first[customers])
+
+
+def _customers(shop: Shop, buyers: _Buyers) -> Item:
+    count = len(buyers.orders)
+    again = float((buyers.orders > 1).mean()) if count else 0.0
+    prospects = len(shop.customer_ids) - count
+    beside = f", beside {prospects:,} who have not bought" if prospects else ""
+    sentence = f"{count:,} customers with {int(buyers.orders.sum()):,} orders{beside}; {again:.0%} ordered again."
+    return Item("ok" if count else "bad", sentence)
+
+
+def _enough(shop: Shop, buyers: _Buyers, settings: Settings, as_of: int | None) -> Iterator[Item]:
+    yield _history(shop)
+    yield _horizons(shop, settings)
+    yield _count(len(buyers.orders))
+    several = int((buyers.orders >= SEVERAL_ORDERS).sum())
+    yield Item(
+        "ok" if several else "warn",
+        f"{several:,} customers have {SEVERAL_ORDERS} orders or more ({KLAVIYO} asks for some).",
+        "" if several else "Nobody's rhythm is known yet; dates of next orders come from the whole shop.",
+    )
+    yield _recent(shop, as_of)
+    if shop.has("orders.product_id"):
+        yield _products(shop)
+
+
+def _history(shop: Shop) -> Item:
+    span = (shop.end - shop.first) // DAY
+    asked = f"{DYNAMICS} asks for {HISTORY_DAYS}, {KLAVIYO} for {LEAST_HISTORY_DAYS}"
+    mark: Mark = "ok" if span >= HISTORY_DAYS else "warn" if span >= LEAST_HISTORY_DAYS else "bad"
+    advice = "" if mark == "ok" else "Without a whole year the season is unknown; add older orders if there are any."
+    return Item(mark, f"{span:,} days of orders ({asked}).", advice)
+
+
+def _horizons(shop: Shop, settings: Settings) -> Item:
+    horizon = settings.churn.horizon_days
+    enough = shop.end - shop.first >= days(HORIZONS * horizon)
+    sentence = f"The history is {(shop.end - shop.first) / days(horizon):.1f} horizons of {horizon} days long"
+    advice = "" if enough else "Set a shorter [churn] horizon_days, or add older orders."
+    return Item("ok" if enough else "bad", f"{sentence} ({DYNAMICS} asks for {HORIZONS}).", advice)
+
+
+def _count(customers: int) -> Item:
+    asked = f"{DYNAMICS} asks for {LEAST_CUSTOMERS:,} to {CUSTOMERS:,}, {KLAVIYO} for {LEAST_CUSTOMERS:,}"
+    mark: Mark = "ok" if customers >= CUSTOMERS else "warn" if customers >= LEAST_CUSTOMERS else "bad"
+    advice = "" if mark == "ok" else "Intervals will be wide, and the baselines may stay the better models."
+    return Item(mark, f"{customers:,} customers have bought ({asked}).", advice)
+
+
+def _recent(shop: Shop, as_of: int | None) -> Item:
+    tables: list[Rows | None] = [getattr(shop, table.title) for table in TABLES]
+    now = max(int(rows.time.max()) for rows in tables if rows is not None and len(rows)) if as_of is None else as_of
+    age = max(0, now - int(shop.orders.time.max())) // DAY
+    recent = age <= RECENT_DAYS
+    since = "the last moment in any table" if as_of is None else _day(as_of)
+    sentence = f"The last order line is {age:,} days before {since} ({KLAVIYO} asks for one within {RECENT_DAYS})."
+    return Item("ok" if recent else "warn", sentence, "" if recent else "Bring orders up to date before scoring.")
+
+
+def _products(shop: Shop) -> Item:
+    share = float((shop.orders.product == NONE).mean())
+    few = share < MISSING
+    sentence = f"{share:.0%} of order lines have no product ({DYNAMICS} asks for less than {MISSING:.0%} missing)."
+    return Item("ok" if few else "warn", sentence, "" if few else "Fill in product_id.")
+
+
+def _missing(shop: Shop, settings: Settings) -> Iterator[Item]:
+    for table in TABLES:
+        if not shop.has(table.title):
+            advice = f"Add {table.title} ({table.one_row}): {', '.join(table.required())}."
+            yield Item("warn", f"There is no table {table.title}: {table.without}.", advice)
+    for name, cost, advice in COLUMNS:
+        table_title = name.partition(".")[0]
+        if shop.has(table_title) and not shop.has(name):
+            yield Item("warn", f"There is no {name}: {cost}.", advice)
+    if not shop.has("orders.unit_cost") and not shop.has("products.unit_cost"):
+        margin = f"every margin is taken as {settings.money.gross_margin:.0%} of revenue ([money] gross_margin)"
+        yield Item("warn", f"No cost is known: {margin}.", "Add unit_cost to orders or products.")
+    if shop.support is not None and not (shop.support.event == Support.EVENTS.index(Support.WORKED)).any():
+        sentence = "There is no support event `worked`: the time that customers take is unknown."
+        yield Item("warn", sentence, "Add one row with minutes for each piece of work.")
+    if shop.contacts is not None and not shop.contacts.held_out.any():
+        sentence = "No contact was held out: what contacts change cannot be learnt, and a stated prior is used."
+        yield Item("warn", sentence, "Record the held-out arm; every list that `regulars outreach` writes has one.")
+
+
+def _found(reading: Reading, settings: Settings) -> Section:
+    refuse = settings.data.bad_rows == "refuse"
+    items = []
+    for finding in reading.findings:
+        advice = ""
+        if finding.severity == "bad_rows":
+            advice = "Until then `regulars train` refuses; [data] bad_rows = 'set_aside' goes on without them."
+            advice = advice if refuse else "These rows are set aside."
+        bad = finding.severity == "error" or (finding.severity == "bad_rows" and refuse)
+        mark: Mark = "bad" if bad else "ok" if finding.severity == "note" else "warn"
+        items.append(Item(mark, str(finding), advice))
+    return Section("What was found", tuple(items))
+
+
+def _why_not(shop: Shop, buyers: _Buyers, settings: Settings) -> str:
+    """Why no label window can be filled: '' where one can, with two customers or more who had bought before it."""
+    if not len(buyers.orders):
+        return "no customer has an order with a value."
+    if len(buyers.orders) == 1:
+        return "there is a single customer; churn is learnt from the differences between customers."
+    horizon, step = settings.churn.horizon_days, settings.train.snapshot_every_days
+    before = int((buyers.first < shop.end - days(horizon)).sum())
+    if shop.end - shop.first < days(horizon + step) or before < 2:
+        span = (shop.end - shop.first) // DAY
+        return (
+            f"there are {span} days of orders, and {before} customers had bought {horizon} days before their end; a"
+            f" window of {horizon} days and {step} days before it are needed. Add older orders, or set a shorter"
+            " [churn] horizon_days."
+        )
+    return ""

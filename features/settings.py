@@ -1,0 +1,161 @@
+"""Settings of a shop, from one `regulars.toml`; every one has a default that works."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+CONFIG_NAME = "regulars.toml"
+
+
+class Section(BaseModel):
+    """A part of the settings; a key it does not know is an error, so that a misspelt one is not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ShopSettings(Section):
+    """Who the shop is."""
+
+    name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", description="short name, used in MLflow")
+    currency: str = Field("GBP", description="as shown in reports")
+    time_zone: str = Field("UTC", description="the shop's wall time; moments with a time zone are converted to it")
+
+    @field_validator("time_zone")
+    @classmethod
+    def known(cls, value: str) -> str:
+        """Only names of the IANA database."""
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is no time zone of the IANA database; write for example 'Europe/London'")
+        return value
+
+
+class DataSettings(Section):
+    """How tables are read."""
+
+    bad_rows: Literal["refuse", "set_aside"] = Field(
+        "refuse", description="rows that cannot be used: refuse the run, or set them aside in a file with reasons"
+    )
+    trust_undated: bool = Field(
+        False, description="take rows of customers and products without valid_from as true at past moments too"
+    )
+
+
+class ChurnSettings(Section):
+    """What counts as leaving."""
+
+    horizon_days: int = Field(90, ge=1, le=730, description="no order within this many days is churn")
+    too_new_days: int = Field(7, ge=0, description="first order within this many days: too_new")
+    lapse_horizons: float = Field(4, gt=0, description="no order for this many horizons: lapsed")
+
+
+class NextProductSettings(Section):
+    """What counts as bought next."""
+
+    horizon_days: int | None = Field(None, ge=1, le=730, description="window of the next purchase; default: churn's")
+    top: int = Field(10, ge=1, le=100, description="products suggested to each customer")
+
+
+class FeatureSettings(Section):
+    """How far features look back."""
+
+    windows_days: tuple[int, ...] = Field((30, 90, 180, 365), min_length=1, description="look-back windows")
+
+    @field_validator("windows_days")
+    @classmethod
+    def rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        """Sorted, positive, without repetition."""
+        if list(value) != sorted(set(value)) or value[0] < 1:
+            raise ValueError(f"windows must be rising and at least one day, not {list(value)}")
+        return value
+
+
+class MoneySettings(Section):
+    """What things cost where the tables do not say."""
+
+    gross_margin: float = Field(0.4, ge=0, le=1, description="margin over revenue where no cost is known")
+    cost_per_support_minute: float = Field(0.6, ge=0, description="currency units a minute of service")
+    referral_share: float = Field(0.5, ge=0, le=1, description="share of referred margin credited to the referrer")
+
+
+class TrainSettings(Section):
+    """How models are trained and compared."""
+
+    cutoffs: int = Field(4, ge=1, le=24, description="moments of the rolling backtest")
+    snapshot_every_days: int = Field(30, ge=1, description="distance of the training snapshots")
+    max_snapshot_rows: int = Field(500_000, ge=1_000, description="training rows at most, sampled by customer")
+    threads: int = Field(2, ge=1, description="threads of the models")
+
+
+class OutreachSettings(Section):
+    """What a contact costs and who may get one."""
+
+    budget: float | None = Field(None, ge=0, description="currency units for one list; default: no bound")
+    cost_per_contact: float = Field(0.5, ge=0, description="where a play does not say")
+    offer: float = Field(0.0, ge=0, description="value of the offer given with retain and win back")
+    hold_out_share: float = Field(0.1, ge=0, le=0.5, description="random share of every list that is not contacted")
+    days_between_contacts: int = Field(14, ge=0, description="nobody is contacted more often")
+    contacts_per_year: int = Field(12, ge=1, description="nobody is contacted more often")
+    minutes_per_contact: float = Field(5, ge=0, description="an account owner's time for one contact")
+    owner_hours: float = Field(8, ge=0, description="hours each account owner has for one list")
+    ignored_before_backing_off: int = Field(3, ge=1, description="contacts without an order before effort is reduced")
+
+
+class MlflowSettings(Section):
+    """Where runs are tracked."""
+
+    tracking_uri: str | None = Field(None, description="default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db")
+    experiment: str | None = Field(None, description="default: regulars, or regulars-<shop name>")
+
+
+class Settings(Section):
+    """All settings of a shop."""
+
+    shop: ShopSettings = ShopSettings()
+    data: DataSettings = DataSettings()
+    churn: ChurnSettings = ChurnSettings()
+    next_product: NextProductSettings = NextProductSettings()
+    features: FeatureSettings = FeatureSettings()
+    money: MoneySettings = MoneySettings()
+    train: TrainSettings = TrainSettings()
+    outreach: OutreachSettings = OutreachSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+
+    @property
+    def product_horizon_days(self) -> int:
+        """Window in which a product counts as bought next."""
+        return self.next_product.horizon_days or self.churn.horizon_days
+
+    @property
+    def model_name(self) -> str:
+        """Name of the registered model and of the experiment."""
+        return f"regulars-{self.shop.name}" if self.shop.name else "regulars"
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used; the message names the file, the key and what was expected."""
+
+
+def read_settings(path: Path | None = None) -> Settings:
+    """Settings from `path`, or from `regulars.toml` in the current folder if there is one, else the defaults.
+
+    Raises:
+        SettingsError: if the file is missing, is not TOML, or holds a key or value that is not allowed.
+    """
+    if path is None:
+        path = Path(CONFIG_NAME)
+        if not path.exists():
+            return Settings()
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise SettingsError(f"{path}: there is no such settings file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"[{'.'.join(map(str, e['loc']))}] {e['msg']}" for e in error.errors())
+        raise SettingsError(f"{path}: {problems}") from error

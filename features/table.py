@@ -1,0 +1,85 @@
+"""The feature table: one row per customer and moment, one column per feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.features.asof import F64, Moments
+from regulars.features.context import ShopContext
+from regulars.features.define import Feature
+from regulars.features.families import FAMILIES
+from regulars.features.logs import Logs
+from regulars.features.past import Past
+from regulars.features.settings import Settings
+from regulars.features.shop import I32, I64, Shop, Text, as_datetime
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of (customer, moment) rows, with the shop's context.
+
+    Attributes:
+        customer: (n,) customer codes.
+        moment: (n,) moments in microseconds.
+        names: names of the columns.
+        values: (n, columns) float64, NaN where missing.
+        context: the shop as known when the table was made; models ask it about the season.
+    """
+
+    customer: I32
+    moment: I64
+    names: tuple[str, ...]
+    values: F64
+    context: ShopContext
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    def column(self, name: str) -> F64:
+        """(n,) one feature.
+
+        Raises:
+            KeyError: if the table has no such feature; the message lists those it has.
+        """
+        if name not in self.names:
+            raise KeyError(f"the feature table has no column {name!r}; it has {', '.join(self.names)}")
+        return self.values[:, self.names.index(name)]
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> FeatureTable:
+        """The given rows."""
+        return FeatureTable(self.customer[rows], self.moment[rows], self.names, self.values[rows], self.context)
+
+    def frame(self, customer_ids: Text) -> pd.DataFrame:
+        """The table as pandas: customer_id, as_of, features."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self.values, columns=list(self.names))
+        frame.insert(0, "as_of", as_datetime(self.moment))
+        frame.insert(0, "customer_id", customer_ids[self.customer].astype(str))
+        return frame
+
+
+def features_of(shop: Shop, settings: Settings) -> list[Feature]:
+    """The features this shop's tables allow, in the order of their columns."""
+    windows = settings.features.windows_days
+    return [feature for family in FAMILIES for feature in family.features(windows) if shop.has(*feature.needs)]
+
+
+def feature_table(
+    logs: Logs, moments: Moments, context: ShopContext, features: list[Feature] | None = None
+) -> FeatureTable:
+    """Computes features (default: all that the shop allows) as known just before each moment."""
+    chosen = features_of(logs.shop, logs.settings) if features is None else features
+    past = Past(logs, moments)
+    values = np.empty((len(moments), len(chosen)), np.float64)
+    for i, feature in enumerate(chosen):
+        values[:, i] = feature.compute(past)
+    names = tuple(feature.name for feature in chosen)
+    return FeatureTable(moments.key, moments.time, names, values, context)

@@ -1,0 +1,1 @@
+"""Estimators: fitted on feature tables, they predict probabilities, dates, money and products."""

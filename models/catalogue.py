@@ -1,0 +1,192 @@
+"""What is known of the products at a moment: popularity, trend, season, how often they are bought again, what sells.
+
+This is the part of next-product prediction that depends on the whole shop. It is made once, dated, and carried with
+the model, so that a customer's answer is the same alone and in a batch. Shares are of the baskets of a window, guests'
+included, so that a shop's growth does not look like every product's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.features.baskets import Baskets
+from regulars.features.shop import DAY, I64, NEVER
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+YEAR = 365 * DAY
+COLUMNS = (
+    "share_quarter",  # share of the baskets of the last quarter of a horizon
+    "share",  # of the last horizon
+    "share_before",  # of the three horizons before that
+    "share_year",  # of the last year
+    "share_season",  # of the window of a year ago
+    "trend",  # share over share_before
+    "season",  # share_season over share_year
+    "buyers",  # distinct customers, of all customers
+    "times_each",  # purchases a buyer
+    "again",  # share of purchases followed by another of the same customer within the horizon
+    "gap_days",  # mean days between two purchases of one customer
+    "first_share",  # of the last horizon's purchases by customers, those that were the customer's first
+    "last_sale_days",
+    "age_days",
+    "price",  # revenue a piece, in currency units
+)
+
+
+class Repurchases(NamedTuple):
+    """By product: customers' purchases, buyers, gaps and their sum in days, and recent first purchases."""
+
+    purchases: I64
+    buyers: I64
+    gaps: I64
+    gap_days: F64
+    watched: I64  # purchases old enough to see a horizon after them
+    again: I64  # of these, followed by another within the horizon
+    recent: I64  # purchases in the last horizon
+    recent_first: I64  # of these, a customer's first of the product
+
+
+@numba.njit(cache=True, nogil=True)
+def _repurchases(customer, product, time, products, moment, horizon):  # type: ignore[no-untyped-def]
+    """One pass over rows sorted by customer and time."""
+    purchases, buyers, gaps = np.zeros((3, products), dtype=np.int64)
+    watched, again, recent, recent_first = np.zeros((4, products), dtype=np.int64)
+    spans = np.zeros(products, dtype=np.int64)
+    last, holder = np.zeros(products, dtype=np.int64), np.full(products, -1, dtype=np.int64)
+    for i in range(len(product)):
+        p = product[i]
+        first = holder[p] != customer[i]
+        purchases[p] += 1
+        buyers[p] += first
+        watched[p] += time[i] + horizon <= moment
+        if not first:
+            gaps[p] += 1
+            spans[p] += time[i] - last[p]
+            again[p] += time[i] - last[p] <= horizon and last[p] + horizon <= moment
+        if time[i] >= moment - horizon:
+            recent[p] += 1
+            recent_first[p] += first
+        last[p], holder[p] = time[i], customer[i]
+    return purchases, buyers, gaps, spans / DAY, watched, again, recent, recent_first
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Products at a moment: `table` is (products + 1, `COLUMNS`), its last row for products nobody has seen.
+
+    `popular` ranks the products on sale by the last horizon's share, best first. `on_sale` is false for products that
+    have not been sold for much longer than usual.
+    """
+
+    moment: int
+    table: F32
+    on_sale: NDArray[np.bool_]
+    popular: I64
+    basket_gap_days: float
+
+
+def _share(counts: I64, baskets: int) -> F64:
+    return counts / max(baskets, 1)
+
+
+def _window(baskets: Baskets, products: int, start: int, end: int) -> F64:
+    """Share of the baskets in `[start, end)` that held each product."""
+    rows = (baskets.time >= start) & (baskets.time < end)
+    times = baskets.basket_time
+    return _share(
+        np.bincount(baskets.product[rows], minlength=products), int(((times >= start) & (times < end)).sum())
+    )
+
+
+def _sale_dates(baskets: Baskets, products: int) -> tuple[I64, I64, F64]:
+    """First and last sale of each product (`NEVER` if none), and the mean days between its days of sale."""
+    day = baskets.time // DAY
+    pairs = np.unique(baskets.product.astype(np.int64) * (1 << 32) + day)
+    sold, count = np.unique(pairs >> 32, return_counts=True)
+    edges = np.concatenate(([0], np.cumsum(count)))
+    first, last = (np.full(products, NEVER, dtype=np.int64) for _ in range(2))
+    gap = np.zeros(products)
+    if len(sold):
+        days = pairs & ((1 << 32) - 1)
+        first[sold], last[sold] = days[edges[:-1]] * DAY, days[edges[1:] - 1] * DAY
+        gap[sold] = (last[sold] - first[sold]) / DAY / np.maximum(count - 1, 1)
+    return first, last, gap
+
+
+def _ratio(top: F64, bottom: F64, floor: float) -> F64:
+    """`top / bottom`, drawn to one where both are small."""
+    return (top + floor) / (bottom + floor)
+
+
+def catalogue_at(baskets: Baskets, products: int, horizon: int) -> Catalogue:
+    """What the baskets known before a moment say of `products` products.
+
+    A product is on sale if its last sale is less than two horizons ago, or less than five times its usual gap between
+    days of sale: were sales random in time, one product in 150 would pause for so long.
+
+    Args:
+        baskets: purchases before the moment; product codes are below `products`.
+        products: number of products.
+        horizon: the window in which a product counts as bought next, in microseconds.
+    """
+    now = baskets.moment
+    guests = int(baskets.without_guests())
+    again = Repurchases(
+        *_repurchases(
+            baskets.customer[guests:], baskets.product[guests:], baskets.time[guests:], products, now, horizon
+        )
+    )
+    first, last, gap = _sale_dates(baskets, products)
+    quarter, share, before, year, season = (
+        _window(baskets, products, now - start, now - end)
+        for start, end in (
+            (horizon // 4, 0),
+            (horizon, 0),
+            (4 * horizon, horizon),
+            (YEAR, 0),
+            (YEAR, YEAR - horizon),
+        )
+    )
+    since = np.where(last == NEVER, np.nan, (now - np.where(last == NEVER, 0, last)) / DAY)
+    age = np.where(first == NEVER, np.nan, (now - np.where(first == NEVER, 0, first)) / DAY)
+    pieces = np.bincount(baskets.product, weights=baskets.pieces / 1_000, minlength=products)
+    revenue = np.bincount(baskets.product, weights=baskets.revenue / 10_000, minlength=products)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        columns = (
+            quarter,
+            share,
+            before,
+            year,
+            season,
+            _ratio(share, before, 1e-3),
+            _ratio(season, year, 1e-3),
+            _share(again.buyers, len(baskets.buyers())),
+            again.purchases / again.buyers,
+            (again.again + 0.5) / (again.watched + 5.0),
+            (again.gap_days + horizon / DAY) / (again.gaps + 1),
+            (again.recent_first + 1.0) / (again.recent + 2.0),
+            since,
+            age,
+            revenue / pieces,
+        )
+    table = np.full((products + 1, len(COLUMNS)), np.nan, dtype=np.float32)
+    table[:products] = np.column_stack(columns)
+    on_sale = np.nan_to_num(since, nan=np.inf) < np.maximum(2 * horizon / DAY, 5 * gap)
+    ranked = np.lexsort((np.arange(products), -year, -share))
+    return Catalogue(
+        now, table, np.append(on_sale, True), ranked[on_sale[ranked]].astype(np.int64), _basket_gap(baskets)
+    )
+
+
+def _basket_gap(baskets: Baskets) -> float:
+    """Mean days between two baskets of one customer; a year where nobody came twice."""
+    customer, times = baskets.basket_customer, baskets.basket_time
+    same = (customer[1:] == customer[:-1]) & (customer[1:] >= 0)
+    return float((times[1:] - times[:-1])[same].sum() / DAY / same.sum()) if same.any() else 365.0

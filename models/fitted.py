@@ -1,0 +1,63 @@
+"""The three answers a shop needs, and what every model that gives one of them promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.features.shop import I32, Shop
+from regulars.features.table import FeatureTable
+from regulars.models.curves import OrderCurves
+from regulars.models.recommendations import Recommendations
+from regulars.models.state import Stored
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ValuePrediction:
+    """Margin in the horizon, in currency units: expected (n,), and the ends of its 80 % interval (n,)."""
+
+    expected: F64
+    low: F64
+    high: F64
+
+
+class OrderTimes(Stored, Protocol):
+    """When the next orders come."""
+
+    def predict_curves(self, table: FeatureTable) -> OrderCurves:
+        """One curve per row of the table."""
+        ...
+
+    def reasons(self, table: FeatureTable, horizon_days: float, top: int = 3) -> list[list[str]]:
+        """For each row the strongest reasons for its churn probability, in words with numbers in them."""
+        ...
+
+
+class Value(Stored, Protocol):
+    """What customers are worth in the horizon."""
+
+    def predict(self, table: FeatureTable, curves: OrderCurves, horizon_days: float) -> ValuePrediction:
+        """Margin of each row within the horizon."""
+        ...
+
+
+class Products(Stored, Protocol):
+    """What customers buy next."""
+
+    def recommend(self, shop: Shop, customers: I32, as_of: int, top: int = 10) -> Recommendations:
+        """Products they will buy, and products they will buy for the first time."""
+        ...
+
+
+@dataclass(frozen=True)
+class FittedModels:
+    """One model for each answer; each is the winner among its candidates, baselines included."""
+
+    order_times: OrderTimes
+    value: Value
+    products: Products

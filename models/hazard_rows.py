@@ -1,0 +1,124 @@
+"""Customers at moments, unfolded into intervals: the table that a discrete-time hazard is learnt from.
+
+A customer seen at a moment is at risk of ordering in the first days after it, and if nothing came, in the days after
+those, and so on. Each such interval is a row; its label is whether the order came in it. A customer whose future has
+only been watched for 40 days gives the intervals that end within 40 days, and no more: so the freshest moments teach
+too, and no half-watched interval is taken for a quiet one.
+
+Source: Singer and Willett 1993, 'It's About Time: Using Discrete-Time Survival Analysis', Journal of Educational
+Statistics 18(2), pages 155-195.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.features.shop import DAY, I64
+from regulars.features.table import FeatureTable
+from regulars.models.bgnbd import BgNbd
+from regulars.models.curves import LAST_DAY
+
+F64 = NDArray[np.float64]
+
+EDGES: F64 = np.array([0, 7, 15, 30, 45, 60, 90, 120, 180, 270, 365, 545, LAST_DAY])
+"""Days at which intervals begin and end: narrow where most orders come, wide where few are left."""
+YEAR = 365.25
+
+RECENCY = "days_since_last_order"
+ADDED = ("days_since_last_order_then", "interval", "order_chance_bgnbd")
+SEASONAL = ("season_sine", "season_cosine", "year_ago_lift")
+
+
+@dataclass(frozen=True)
+class OrderLabels:
+    """What came after each row of a feature table.
+
+    Attributes:
+        days_to_next: (n,) days to the next order, NaN where none came while the customer was watched.
+        observed_days: (n,) days the customer was watched.
+        further_orders: (n,) orders after the next one, in the rest of the time watched (at most a half year).
+        further_days: (n,) how long that rest was, in days; 0 where no order came.
+    """
+
+    days_to_next: F64
+    observed_days: F64
+    further_orders: F64
+    further_days: F64
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> OrderLabels:
+        """The labels of the given rows."""
+        return OrderLabels(
+            self.days_to_next[rows], self.observed_days[rows], self.further_orders[rows], self.further_days[rows]
+        )
+
+
+@dataclass(frozen=True)
+class HazardRows:
+    """Row of the feature table and interval of each unfolded row, and whether the order came in it."""
+
+    row: NDArray[np.intp]
+    interval: NDArray[np.intp]
+    ordered: NDArray[np.bool_]
+
+
+def unfold(labels: OrderLabels) -> HazardRows:
+    """The intervals in which each customer was at risk and fully watched."""
+    starts, ends = EDGES[:-1], EDGES[1:]
+    until_order = np.where(np.isnan(labels.days_to_next), np.inf, labels.days_to_next)
+    at_risk = until_order[:, None] >= starts
+    watched = labels.observed_days[:, None] >= ends
+    row, interval = np.nonzero(at_risk & watched)
+    return HazardRows(row, interval, until_order[row] < ends[interval])
+
+
+def histories(table: FeatureTable) -> tuple[F64, F64, F64]:
+    """Repeat orders, days from the first to the last, and days since the first: what BG/NBD knows of a customer."""
+    tenure = np.nan_to_num(table.column("tenure_days"))
+    recency = tenure - np.nan_to_num(table.column(RECENCY))
+    return np.maximum(table.column("orders_total") - 1, 0), recency, tenure
+
+
+def bgnbd_hazards(model: BgNbd, table: FeatureTable) -> F64:
+    """(n, intervals) chance of an order in each interval given none before, by the buy-till-you-die model."""
+    frequency, recency, tenure = histories(table)
+    survival = np.column_stack(
+        [np.ones(len(table)), *(model.probability_of_no_order(frequency, recency, tenure, day) for day in EDGES[1:])]
+    )
+    return np.clip(1 - survival[:, 1:] / np.maximum(survival[:, :-1], 1e-300), 1e-6, 1 - 1e-6)
+
+
+def hazard_inputs(table: FeatureTable, by_bgnbd: F64, row: NDArray[np.intp], interval: NDArray[np.intp]) -> F64:
+    """(m, columns) the table's columns and what holds at the interval; the last three (`SEASONAL`) name the season."""
+    start, end = EDGES[interval], EDGES[interval + 1]
+    inputs = np.empty((len(row), len(table.names) + len(ADDED) + len(SEASONAL)), np.float32)
+    inputs[:, : len(table.names)] = table.values[row]
+    middle = table.moment[row] / DAY + np.minimum((start + end) / 2, start + YEAR / 2)
+    turn = 2 * np.pi * (middle % YEAR) / YEAR
+    added = (
+        table.column(RECENCY)[row] + start,
+        interval,
+        by_bgnbd[row, interval],
+        np.sin(turn),
+        np.cos(turn),
+        year_ago_lifts(table)[row, interval],
+    )
+    for i, column in enumerate(added):
+        inputs[:, len(table.names) + i] = column
+    return inputs
+
+
+def year_ago_lifts(table: FeatureTable) -> F64:
+    """(n, intervals) how much livelier the shop was in the same interval a year ago (see `ShopContext`)."""
+    moments, which = np.unique(table.moment, return_inverse=True)
+    lifts = np.full((len(moments), len(EDGES) - 1), np.nan)
+    for k in range(len(EDGES) - 1):
+        if EDGES[k + 1] <= YEAR:
+            lifts[:, k] = table.context.year_ago_lift(moments, *_spans(k, moments))
+    return lifts[which]
+
+
+def _spans(interval: int, moments: I64) -> tuple[F64, F64]:
+    return np.full(len(moments), EDGES[interval]), np.full(len(moments), EDGES[interval + 1])

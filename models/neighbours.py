@@ -1,0 +1,153 @@
+"""Customers with a like taste: decayed basket vectors and their nearest neighbours.
+
+A customer is a vector over products, in which late baskets weigh more than early ones: baskets are cut into groups,
+weights fall within a group and from group to group (temporal item frequency, Hu et al., 'Modeling personalized item
+frequency information for next-basket recommendation', SIGIR 2020, section 4). What the nearest vectors hold on average
+says what a customer may want next. The pool of vectors carries no customer ids.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.features.shop import I32, I64
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+SAME = 1e-12
+"""Squared distance, relative to the vector's own norm, below which a neighbour is the customer, or nothing new."""
+
+
+class Pool(NamedTuple):
+    """Vectors of known customers by row, and the same by product; `norm` is the squared length of each."""
+
+    start: I64
+    product: I32
+    weight: F32
+    norm: F64
+    product_start: I64
+    member: I32
+    member_weight: F32
+
+
+@numba.njit(cache=True, nogil=True)
+def basket_weight(position, count, groups, within, between):  # type: ignore[no-untyped-def]
+    """Weight of basket `position` (0 is the oldest) among `count`, cut into at most `groups` groups of like size.
+
+    Early groups are the smaller ones where the baskets do not divide evenly.
+    """
+    groups = min(groups, count)
+    small = count // groups
+    larger = count - small * groups
+    early = (groups - larger) * small
+    if position < early:
+        group, size, place = position // small, small, position % small
+    else:
+        group = groups - larger + (position - early) // (small + 1)
+        size, place = small + 1, (position - early) % (small + 1)
+    return between ** (groups - 1 - group) * within ** (size - 1 - place) / (size * groups)
+
+
+@numba.njit(cache=True, nogil=True)
+def _vectors(first, last, product, basket, products, groups, within, between):  # type: ignore[no-untyped-def]
+    """Sparse vectors of the customers whose rows are `first[i]:last[i]`."""
+    total = 0
+    for i in range(len(first)):
+        total += last[i] - first[i]
+    start = np.zeros(len(first) + 1, dtype=np.int64)
+    out_product, out_weight = np.empty(total, dtype=np.int32), np.empty(total, dtype=np.float32)
+    vector = np.zeros(products)
+    size = 0
+    for i in range(len(first)):
+        begin = size
+        count = basket[last[i] - 1] - basket[first[i]] + 1
+        for row in range(first[i], last[i]):
+            p = product[row]
+            if vector[p] == 0.0:
+                out_product[size] = p
+                size += 1
+            vector[p] += basket_weight(basket[row] - basket[first[i]], count, groups, within, between)
+        out_product[begin:size] = np.sort(out_product[begin:size])
+        for j in range(begin, size):
+            out_weight[j] = vector[out_product[j]]
+            vector[out_product[j]] = 0.0
+        start[i + 1] = size
+    return start, out_product[:size].copy(), out_weight[:size].copy()
+
+
+def build_pool(
+    first: I64, last: I64, product: I32, basket: I64, products: int, groups: int, within: float, between: float
+) -> Pool:
+    """A pool of the customers whose rows are `first[i]:last[i]` of `product` and `basket` (numbered in time order)."""
+    start, names, weights = _vectors(first, last, product, basket, products, groups, within, between)
+    return index_pool(start, names, weights, products)
+
+
+def index_pool(start: I64, product: I32, weight: F32, products: int) -> Pool:
+    """A pool from its vectors: the squared lengths and the lists by product follow from them."""
+    member = np.repeat(np.arange(len(start) - 1, dtype=np.int32), np.diff(start))
+    by_product = np.argsort(product, kind="stable")
+    squares = weight.astype(np.float64) ** 2
+    return Pool(
+        start=start,
+        product=product,
+        weight=weight,
+        norm=np.add.reduceat(squares, start[:-1]) if len(start) > 1 else squares,
+        product_start=np.searchsorted(product[by_product], np.arange(products + 1)).astype(np.int64),
+        member=member[by_product],
+        member_weight=weight[by_product],
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def add_neighbours(names, weights, pool, nearest, score, touched, met, seen):  # type: ignore[no-untyped-def]
+    """Add the mean vector of the nearest neighbours to `score`; returns the new number of `touched` products.
+
+    `names` are the customer's products and `weights` theirs. Products not `seen` before are marked and appended to
+    `touched`. The customer's own vector, where it is in the pool, is left out.
+    """
+    members = len(pool.norm)
+    known = len(pool.product_start) - 1
+    if members == 0 or len(names) == 0:
+        return met
+    distance = pool.norm.copy()
+    own = 0.0
+    for i in range(len(names)):
+        p = names[i]
+        weight = np.float64(np.float32(weights[i]))
+        own += weight * weight
+        if p < known:
+            for j in range(pool.product_start[p], pool.product_start[p + 1]):
+                distance[pool.member[j]] -= 2.0 * weight * pool.member_weight[j]
+    usable = 0
+    for i in range(members):
+        if distance[i] + own <= SAME * own:
+            distance[i] = np.inf
+        else:
+            usable += 1
+    count = min(nearest, usable)
+    if count == 0:
+        return met
+    limit = np.partition(distance, count - 1)[count - 1]
+    closer = 0
+    for i in range(members):
+        closer += distance[i] < limit
+    at_limit = count - closer
+    for i in range(members):
+        if distance[i] > limit or (distance[i] == limit and at_limit == 0):
+            continue
+        if distance[i] == limit:
+            at_limit -= 1
+        for j in range(pool.start[i], pool.start[i + 1]):
+            p = pool.product[j]
+            if not seen[p]:
+                seen[p] = True
+                touched[met] = p
+                met += 1
+            score[p] += pool.weight[j] / count
+    return met

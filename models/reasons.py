@@ -1,0 +1,192 @@
+"""Reasons in words: what pushed a customer's chance of churn up or down, with the numbers behind it.
+
+Columns that say nearly the same share their push at random between them, so pushes are added up by theme (the
+family of the feature) before the strongest are chosen, and each theme has one sentence that says it in the numbers
+a shopkeeper would use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.features.families import FAMILIES
+from regulars.features.table import FeatureTable
+
+F64 = NDArray[np.float64]
+Row = Mapping[str, float]
+
+THEMES = {
+    "frequency": "rhythm",  # last order, usual gap and number of orders are one story
+    "recency": "rhythm",
+    "season": "season",
+}
+"""Families told as another theme."""
+DERIVED = {
+    "days_since_last_order_then": "rhythm",
+    "order_chance_bgnbd": "rhythm",
+    "season_sine": "season",
+    "season_cosine": "season",
+    "year_ago_lift": "season",
+}
+"""Themes of columns that are made by a model and belong to no family; 'interval' belongs to none."""
+
+
+def churn_reasons(table: FeatureTable, names: tuple[str, ...], push: F64, top: int) -> list[list[str]]:
+    """The strongest themes of each row, in words.
+
+    Args:
+        table: (n) rows, for the numbers in the sentences.
+        names: names of the columns of `push`.
+        push: (n, len(names)) what each column added to the log odds of churn.
+        top: how many.
+
+    Returns:
+        n lists of `top` sentences; where fewer themes pushed, what is known of the customer fills them up.
+    """
+    themes = [theme_of(name) for name in names]
+    known = [theme for theme in SENTENCES if theme in themes]
+    pushes = np.column_stack(
+        [push[:, [i for i, theme in enumerate(themes) if theme == one]].sum(axis=1) for one in known]
+        or [np.zeros((len(table), 0))]
+    )
+    order = np.argsort(-np.abs(pushes), axis=1, kind="stable")
+    found = []
+    for i in range(len(table)):
+        row = dict(zip(table.names, table.values[i].tolist(), strict=True))
+        ranked = [(known[k], float(pushes[i, k])) for k in order[i]]
+        found.append(_sentences(row, ranked, top))
+    return found
+
+
+def _sentences(row: Row, ranked: list[tuple[str, float]], top: int) -> list[str]:
+    said: list[str] = []
+    for theme, push in [*ranked, *((theme, 0.0) for theme in SENTENCES)]:
+        text = SENTENCES[theme](row)
+        if text and not any(text == old.split(" (")[0] for old in said):
+            effect = "" if abs(push) < 0.02 else " (raises the risk)" if push > 0 else " (lowers the risk)"  # noqa: PLR2004
+            said.append(text + effect)
+        if len(said) == top:
+            break
+    return said
+
+
+@cache
+def _families() -> dict[str, str]:
+    """Family of each feature, by name without its window."""
+    return {feature.name: family.name for family in FAMILIES for feature in family.features(range(1, 731))}
+
+
+def theme_of(column: str) -> str:
+    """The theme under which a column is told; '' for one that is not told."""
+    if column in DERIVED:
+        return DERIVED[column]
+    family = _families().get(column, "")
+    if column in ("returned_share", "days_since_last_return"):
+        return "returns"
+    return THEMES.get(family, family)
+
+
+def _value(row: Row, name: str) -> float | None:
+    value = row.get(name)
+    return None if value is None or np.isnan(value) else value
+
+
+def count(number: float, one: str, many: str | None = None) -> str:
+    """'1 order', '2 orders'."""
+    return f"{number:,.0f} {one if round(number) == 1 else many or one + 's'}"
+
+
+def _rhythm(row: Row) -> str:
+    since, gap, orders = (
+        _value(row, name) for name in ("days_since_last_order", "usual_gap_days", "orders_total")
+    )
+    if since is None:
+        return "no order yet"
+    text = f"last order {count(since, 'day')} ago"
+    if gap is not None:
+        return f"{text}; usually every {gap:,.0f}"
+    return f"{text}; {count(orders or 0, 'order')} so far"
+
+
+def _tenure(row: Row) -> str:
+    days, orders = _value(row, "tenure_days"), _value(row, "orders_total")
+    if days is None:
+        return ""
+    since = f"{days / 365:.1f} years" if days >= 730 else f"{count(days / 30.4, 'month')}"  # noqa: PLR2004 (2 years)
+    return f"customer for {since}, {count(orders or 0, 'order')} so far"
+
+
+def _money(row: Row) -> str:
+    last, usual = _value(row, "last_order_revenue"), _value(row, "revenue_per_order")
+    if last is None or usual is None:
+        return ""
+    return f"last order was {last:,.0f}, usually {usual:,.0f}"
+
+
+def _breadth(row: Row) -> str:
+    products = _value(row, "products_total")
+    return f"bought {count(products, 'different product')} so far" if products else ""
+
+
+def _season(row: Row) -> str:
+    orders = next((v for k, v in row.items() if k.startswith("orders_year_ago_next_90")), None)
+    if orders:
+        return f"{count(orders, 'order')} in the same 90 days last year"
+    return "the shop's season at this time of the year"
+
+
+def _returns(row: Row) -> str:
+    share = _value(row, "returned_share")
+    return f"{share:.0%} of what they bought came back" if share else ""
+
+
+def _support(row: Row) -> str:
+    opened, age = _value(row, "tickets_open"), _value(row, "oldest_open_ticket_days")
+    if opened and age is not None:
+        return f"{count(opened, 'ticket')} open for {count(age, 'day')}"
+    bad = _value(row, "days_since_bad_experience")
+    if bad is not None:
+        return f"a complaint, reopened ticket or bad rating {count(bad, 'day')} ago"
+    tickets, satisfaction = _value(row, "tickets_total"), _value(row, "satisfaction")
+    if not tickets:
+        return "never needed support"
+    rated = f", satisfaction {satisfaction:.1f} of 5" if satisfaction is not None else ""
+    return f"{count(tickets, 'support ticket')} so far{rated}"
+
+
+def _contacts(row: Row) -> str:
+    ignored, since = _value(row, "ignored_in_a_row"), _value(row, "days_since_contact")
+    if since is None:
+        return "never contacted"
+    if ignored and ignored > 1:
+        return f"no order after the last {count(ignored, 'contact')}"
+    return f"contacted {count(since, 'day')} ago"
+
+
+def _advocacy(row: Row) -> str:
+    made = _value(row, "referrals_made")
+    return f"recommended the shop {count(made, 'time')}" if made else ""
+
+
+def _profit(row: Row) -> str:
+    profit = _value(row, "profit_total")
+    return f"profit of {profit:,.0f} so far, service counted" if profit is not None else ""
+
+
+SENTENCES: Mapping[str, Callable[[Row], str]] = {
+    "rhythm": _rhythm,
+    "support_load": _support,
+    "season": _season,
+    "money": _money,
+    "tenure": _tenure,
+    "breadth": _breadth,
+    "returns": _returns,
+    "contacts": _contacts,
+    "advocacy": _advocacy,
+    "profit": _profit,
+}
+"""Theme to sentence; an empty sentence means that there is nothing to say."""

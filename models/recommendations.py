@@ -1,0 +1,98 @@
+"""The shape of an answer: for each customer the best products, and the best of those that would be new to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.features.shop import I32, I64, NEVER, NONE, Text
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ProductList:
+    """Ranked products, (customers, top): codes (`NONE` past the end), probabilities, and when each is expected.
+
+    `times`, `last_days` and `gap_days` say what the customer's own history holds of the product: baskets with it, days
+    since the last, mean days between them (NaN where that does not apply).
+    """
+
+    product: I32
+    probability: F64
+    expected_at: I64
+    times: F64
+    last_days: F64
+    gap_days: F64
+
+    @classmethod
+    def empty(cls, customers: int, top: int) -> ProductList:
+        """A list that recommends nothing."""
+        shape = (customers, top)
+        nothing = np.full(shape, np.nan)
+        return cls(
+            product=np.full(shape, NONE, dtype=np.int32),
+            probability=np.zeros(shape),
+            expected_at=np.full(shape, NEVER, dtype=np.int64),
+            times=np.zeros(shape),
+            last_days=nothing,
+            gap_days=nothing.copy(),
+        )
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """Answers for `customers` at `as_of`: `all` that they will buy, and `new`, what they will buy for the first time.
+
+    Products are codes into `product_ids`, which is the model's own list (a shop with one customer's orders does not
+    name what the others buy). `in_codes_of` translates.
+    """
+
+    customers: I32
+    as_of: int
+    product_ids: Text
+    all: ProductList
+    new: ProductList
+
+    @property
+    def product(self) -> I32:
+        """Codes of `all`."""
+        return self.all.product
+
+    @property
+    def probability(self) -> F64:
+        """Probabilities of `all`."""
+        return self.all.probability
+
+    @property
+    def expected_at(self) -> I64:
+        """Expected times of `all`."""
+        return self.all.expected_at
+
+    def ids(self, products: I32) -> Text:
+        """Ids behind codes; None for `NONE`."""
+        return np.append(self.product_ids, None)[products]
+
+    def in_codes_of(self, product_ids: Text, products: I32) -> I32:
+        """Codes translated into positions of another sorted list; `NONE` where it does not name the product."""
+        return np.append(positions(self.product_ids, product_ids), NONE).astype(np.int32)[products]
+
+
+def positions(ids: Text, within: Text) -> I32:
+    """Position of each id in the sorted list `within`; `NONE` where it is not there."""
+    if len(within) == 0:
+        return np.full(len(ids), NONE, dtype=np.int32)
+    at = np.minimum(np.searchsorted(within, ids), len(within) - 1)
+    return np.where(within[at] == ids, at, NONE).astype(np.int32)
+
+
+def ranked(rows: I64, customers: int, score: NDArray[np.floating], product: I32, top: int) -> I64:
+    """Positions of the `top` best rows of each customer, (customers, top), -1 past the end; ties by product code."""
+    order = np.lexsort((product, -score, rows))
+    place = np.arange(len(order)) - np.searchsorted(rows[order], rows[order], side="left")
+    best = order[place < top]
+    out = np.full((customers, top), -1, dtype=np.int64)
+    out[rows[best], place[place < top]] = best
+    return out

@@ -1,0 +1,58 @@
+"""What a fitted model is when it is put away: plain parts, no code.
+
+A model gives its parts as `state()` and is made again from them by `from_state(...)`. It knows nothing of files; the
+bundle writes text as `.txt`, numbers and words as JSON, arrays as `.npy` without pickle and tables as Parquet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Part = str | dict[str, Any] | list[Any] | NDArray[Any] | pa.Table
+State = Mapping[str, Part]
+
+
+class Stored(Protocol):
+    """Whatever can be put away and made again."""
+
+    def state(self) -> State:
+        """The fitted model's parts; names are made of letters, digits and underscores."""
+        ...
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """The model again, predicting the same to the last bit."""
+        ...
+
+
+def array_part(state: State, name: str) -> NDArray[Any]:
+    """The part `name`, which has to be an array.
+
+    Raises:
+        ValueError: if it is missing or something else.
+    """
+    part = state.get(name)
+    if not isinstance(part, np.ndarray):
+        raise ValueError(f"the stored model has no array {name!r}; it was written by another version or is damaged")
+    return part
+
+
+def text_part(state: State, name: str) -> str:
+    """The part `name`, which has to be text."""
+    part = state.get(name)
+    if not isinstance(part, str):
+        raise ValueError(f"the stored model has no text {name!r}; it was written by another version or is damaged")
+    return part
+
+
+def dict_part(state: State, name: str) -> dict[str, Any]:
+    """The part `name`, which has to be a dictionary."""
+    part = state.get(name)
+    if not isinstance(part, dict):
+        raise ValueError(f"the stored model has no values {name!r}; it was written by another version or is damaged")
+    return part

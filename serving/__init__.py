@@ -1,0 +1,1 @@
+"""Bundles, the predictor, batch scoring, outreach lists and HTTP."""

@@ -1,0 +1,82 @@
+"""Who each customer is as known at a moment: consent, owner, birthday, and since when they are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.features.asof import F64
+from regulars.features.shop import DAY, I64, NEVER, NONE, CustomerChanges, Shop, Text
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """One entry per customer.
+
+    `allowed`: may be contacted; `owner`: '' without one; `birthday`: days until the next one, `signed_up`: days since,
+    both NaN where they are not known.
+    """
+
+    allowed: NDArray[np.bool_]
+    owner: Text
+    birthday: F64
+    signed_up: F64
+
+    def take(self, rows: NDArray[Any]) -> Self:
+        """The given customers."""
+        return replace(self, **{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
+
+def profiles(shop: Shop, as_of: int) -> Profiles:
+    """Profiles of all customers of the shop, from the rows known before `as_of` and the undated ones.
+
+    An objection stands until a later row allows contact again in so many words; an undated one always stands. Who has
+    left is not contacted either.
+    """
+    size = len(shop.customer_ids)
+    rows = shop.customers
+    if rows is None:
+        nothing = np.full(size, np.nan)
+        return Profiles(np.ones(size, bool), np.full(size, "", np.object_), nothing, nothing)
+    known = rows.take(rows.visible < as_of)  # undated rows are visible from NEVER, before every moment
+    known = known.take(np.lexsort((known.time, known.visible)))
+    allowed = _last(known, known.contact_allowed.astype(np.int64), known.contact_allowed != NONE, size) != 0
+    undated = known.take((known.visible == NEVER) & (known.contact_allowed == 0))
+    allowed[undated.customer] = False
+    left = _last(known, known.left_at, known.left_at != NEVER, size)
+    owner = _last(known, known.account_owner.astype(np.int64), known.account_owner != NONE, size)
+    names = np.append(shop.words.get("customers.account_owner", np.zeros(0, np.object_)), "").astype(np.object_)
+    born = _last(known, known.birth_date, known.birth_date != NEVER, size)
+    signed = _last(known, known.signed_up_at, (known.signed_up_at != NEVER) & (known.signed_up_at < as_of), size)
+    return Profiles(
+        allowed & ((left == NEVER) | (left >= as_of)),
+        names[np.where(owner == NEVER, NONE, owner)],
+        days_to_birthday(born, as_of),
+        np.where(signed == NEVER, np.nan, (as_of - np.where(signed == NEVER, as_of, signed)) / DAY),
+    )
+
+
+def _last(known: CustomerChanges, values: I64, given: NDArray[np.bool_], size: int) -> I64:
+    """Each customer's last given value, `NEVER` where there is none; assignment in order leaves the last one."""
+    out = np.full(size, NEVER)
+    out[known.customer[given]] = values[given]
+    return out
+
+
+def days_to_birthday(born: I64, as_of: int) -> F64:
+    """Whole days until the next birthday, 0 on the day, NaN where unknown; 29 February is 1 March in other years."""
+    known = born != NEVER
+    date = np.where(known, born, 0).view("datetime64[us]")
+    month = date.astype("datetime64[M]")
+    day = date.astype("datetime64[D]") - month.astype("datetime64[D]")
+    month_of_year = month.astype(np.int64) % 12
+    today = np.int64(as_of).view("datetime64[us]").astype("datetime64[D]")
+    year = today.astype("datetime64[Y]").astype(np.int64)
+    here, later = (
+        ((year + more) * 12 + month_of_year).astype("datetime64[M]").astype("datetime64[D]") + day for more in (0, 1)
+    )
+    coming = np.where(here >= today, here, later)
+    return np.where(known, (coming - today).astype(np.int64), np.nan)
