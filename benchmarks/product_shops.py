@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from regulars.features.shop import DAY, I32, OrderLines, Shop, as_time
 
+Array = NDArray[Any]
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NOT_PRODUCTS = ("POST", "DOT", "M", "D", "BANK CHARGES", "AMAZONFEE", "C2", "CRUK", "ADJUST", "S", "B", "PADS")
 PERIOD_DAYS = 7
@@ -39,7 +42,7 @@ def online_retail_ii() -> Shop:
 
 
 def tafeng(fold: int = 0) -> tuple[Shop, I32]:
-    """Ta-Feng in the Reality Check's split: the shop, future baskets at `TAFENG_AS_OF`, and the fold's test customers."""
+    """Ta-Feng in the Reality Check's split, future baskets at `TAFENG_AS_OF`: the shop, and the fold's test customers."""
     table = pq.read_table(DATA / "tafeng" / "baskets.parquet")
     user, number = table["user_id"].to_numpy().astype(np.int64), table["order_number"].to_numpy().astype(np.int64)
     future = table["part"].to_numpy(zero_copy_only=False) == "future"
@@ -56,7 +59,10 @@ def tafeng(fold: int = 0) -> tuple[Shop, I32]:
     return shop, np.sort(np.searchsorted(shop.customer_ids, tested)).astype(np.int32)
 
 
-def _shop(customer, order, product, product_ids, time, quantity, price):  # type: ignore[no-untyped-def]
+def _shop(
+    customer: Array, order: Array, product: Array, product_ids: Array, time: Array, quantity: Array, price: Array
+) -> Shop:
+    """A shop of these lines; those of zero value hold nothing."""
     ids = np.unique(customer[customer >= 0].astype(str))
     codes = np.where(customer >= 0, np.searchsorted(ids, customer.astype(str)), -1)
     revenue = np.rint(quantity * price * 10_000).astype(np.int64)

@@ -12,20 +12,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features import kernels
 from regulars.features.events import EventLog
-from regulars.features.shop import DAY, I32, I64, NEVER, days
+from regulars.features.shop import DAY, I32, I64, NEVER, NONE
 
 F64 = NDArray[np.float64]
+Some = TypeVar("Some", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Moments:
-    """(key, time) pairs: a grid of customers and cutoffs, or ragged (each contact, each order)."""
+    """(key, time) pairs: a grid of customers and cutoffs, or ragged (each contact, each order).
+
+    A pair with the key `NONE` has no past: every sum is zero, everything else is missing.
+    """
 
     key: I32
     time: I64
@@ -67,14 +72,23 @@ class Gaps:
 
     @property
     def recent_mean(self) -> F64:
-        """Mean of the last three gaps, in days."""
+        """Mean of the last three gaps, in days; of all where there are fewer; NaN without one."""
         return ratio(self.recent, np.minimum(self.count, 3))
 
 
 def ratio(above: NDArray[np.integer] | F64, below: NDArray[np.integer] | F64) -> F64:
-    """`above / below` as floats, NaN where `below` is zero."""
-    out = np.full(np.broadcast(above, below).shape, np.nan)
-    return np.divide(above, below, out=out, where=np.asarray(below) != 0)
+    """`above / below` as floats, NaN where `below` is zero; both of one shape."""
+    out: F64 = np.full(np.shape(below), np.nan)
+    np.divide(above, below, out=out, where=np.asarray(below) != 0)
+    return out
+
+
+def pick(values: NDArray[Some], rows: I64, default: float) -> NDArray[Some]:
+    """`values[rows]`, and `default` where a row is negative."""
+    out = np.full(len(rows), default, values.dtype)
+    found = rows >= 0
+    out[found] = values[rows[found]]
+    return out
 
 
 class AsOf:
@@ -84,26 +98,32 @@ class AsOf:
         self.log = log
         self.moments = moments
         self._key = moments.key.astype(np.int64)
+        self._time = np.ascontiguousarray(moments.time)
         self._left_memo: dict[int, I64] = {}
+        self._gaps_memo: dict[int | None, Gaps] = {}
 
     @cached_property
     def _start(self) -> I64:
-        return self.log.start[self._key]
+        return pick(self.log.start, self._key, 0)
 
     @cached_property
     def _end(self) -> I64:
-        return kernels.count_before(self.log.start, self.log.visible, self._key, self.moments.time)
+        found: I64 = kernels.count_before(self.log.start, self.log.visible, self._key, self._time)
+        return found
 
     def position(self) -> I64:
         """Position in the log up to which each key's rows are known: the past ends there."""
         return self._end
 
+    @cached_property
+    def _last_row(self) -> I64:
+        return np.where(self._end > self._start, self._end - 1, -1)
+
     def _left(self, window: int) -> I64:
         """Position in the order of leaving up to which rows have left the window."""
-
         if window not in self._left_memo:
             at = self.log.leave_order(window).at
-            self._left_memo[window] = kernels.count_before(self.log.start, at, self._key, self.moments.time)
+            self._left_memo[window] = kernels.count_before(self.log.start, at, self._key, self._time)
         return self._left_memo[window]
 
     def _rows(self, last: int | None) -> tuple[I64, I64]:
@@ -113,14 +133,7 @@ class AsOf:
         return self._left(last), self._end
 
     def _since(self, last: int | None) -> I64:
-        return np.full(len(self.moments), NEVER) if last is None else self.moments.time - last
-
-    def _at_end(self, running: NDArray[np.int64] | F64, default: float) -> NDArray[np.int64] | F64:
-        """A running column where history ends, `default` where there is none."""
-        known = self._end > self._start
-        if len(running) == 0:
-            return np.full(len(known), default, running.dtype)
-        return np.where(known, running[np.maximum(self._end - 1, 0)], running.dtype.type(default))
+        return np.full(len(self.moments), NEVER) if last is None else self._time - last
 
     def sum(self, column: str, last: int | None = None, until: int = 0) -> I64:
         """Sum of a column over [t - last, t - until); the whole past without `last`."""
@@ -132,43 +145,49 @@ class AsOf:
 
     def _sum(self, column: str | None, last: int | None, until: int) -> I64:
         if until > 0:
-            gone = self._left_sum(column, until)  # what happened before t - until
+            before = self._left_sum(column, until)
         else:
             entered = self.log.prefix(column)
-            gone = entered[self._end] - entered[self._start]
-        return gone if last is None else gone - self._left_sum(column, last)
+            before = entered[self._end] - entered[self._start]
+        return before if last is None else before - self._left_sum(column, last)
 
     def _left_sum(self, column: str | None, window: int) -> I64:
+        """Sum over what is known and happened before t - window."""
         prefix = self.log.prefix(column, window)
         return prefix[self._left(window)] - prefix[self._start]
 
-    def last(self, column: str, default: int = -1) -> I64:
-        """Value of the latest event (by the time it happened) that is known."""
-        if self.log.in_time_order:
-            return self._at_end(self.log.columns[column], default)  # type: ignore[return-value]
-        return self._at_row(column, True, default)
+    def count_after(self, time: I64) -> I64:
+        """Number of known events that happened after `time` (one per moment)."""
+        found: I64 = kernels.count_after(self._start, self._end, self.log.time, time)
+        return found
 
-    def first(self, column: str, default: int = -1) -> I64:
-        """Value of the earliest event that is known."""
-        return self._at_row(column, False, default)
+    def current(self, column: str, default: int) -> I64:
+        """Value of a column that describes a state, as of the row that became known last."""
+        return pick(self.log.columns[column], self._last_row, default)
 
-    def _at_row(self, column: str, latest: bool, default: int) -> I64:
-        row = self._at_end(self.log.extreme_row(latest), -1).astype(np.int64)
-        values = self.log.columns[column]
-        return np.where(row >= 0, values[row] if len(values) else default, default)
+    def _extreme(self, column: str | None, where: str | None, *, greatest: bool) -> I64:
+        """Position of the greatest (least) known value, without a column of the latest (earliest) event; -1 if none."""
+        return pick(self.log.extreme_row(column, where, greatest=greatest), self._last_row, -1)
 
-    def last_where(self, column: str, where: str, default: int = -1) -> I64:
-        """Value of the event that became known last among those whose flag is set."""
-        return self._at_end(self.log.running_last(column, where, default), default)  # type: ignore[return-value]
+    def last(self, column: str, default: int = NONE) -> I64:
+        """Value of the latest event (by the time it happened; of equals the last to become known) that is known."""
+        return pick(self.log.columns[column], self._extreme(None, None, greatest=True), default)
+
+    def last_where(self, column: str, where: str, default: int = NONE) -> I64:
+        """Value of the latest known event among those whose flag `where` is set."""
+        return pick(self.log.columns[column], self._extreme(None, where, greatest=True), default)
+
+    def first(self, column: str, default: int = NONE) -> I64:
+        """Value of the earliest event that is known; of equals, of the first to become known."""
+        return pick(self.log.columns[column], self._extreme(None, None, greatest=False), default)
 
     def last_time(self, where: str | None = None) -> I64:
         """When the latest event (with the flag `where` set) happened; `NEVER` if none is known."""
-        return self._at_end(self.log.running_last(None, where, NEVER), NEVER)  # type: ignore[return-value]
+        return pick(self.log.time, self._extreme(None, where, greatest=True), NEVER)
 
     def first_time(self) -> I64:
         """When the earliest event happened; `NEVER` if none is known."""
-        row = self._at_end(self.log.extreme_row(False), -1).astype(np.int64)
-        return np.where(row >= 0, self.log.time[row] if len(self.log) else NEVER, NEVER)
+        return pick(self.log.time, self._extreme(None, None, greatest=False), NEVER)
 
     def days_since_last(self, where: str | None = None) -> F64:
         """Days from the latest event (with the flag set) to the moment; NaN if there is none."""
@@ -181,31 +200,22 @@ class AsOf:
     def days_since(self, time: I64) -> F64:
         """Days from `time` (one per moment) to the moment; NaN where it is `NEVER`."""
         known = time != NEVER
-        return np.where(known, (self.moments.time - np.where(known, time, 0)) / DAY, np.nan)
+        return np.where(known, (self._time - np.where(known, time, 0)) / DAY, np.nan)
 
     def largest(self, column: str, default: int = 0) -> I64:
         """Largest value of a column so far."""
-        name = ("largest", column, default)
-        ones = np.ones(len(self.log), np.int64)
-        make = lambda: kernels.running_max(self.log.start, self.log.columns[column], ones, NEVER)  # noqa: E731
-        running = self.log.remember(name, make)
-        return self._at_end(running, default)  # type: ignore[return-value]
+        return pick(self.log.columns[column], self._extreme(column, None, greatest=True), default)
 
     def decayed(self, column: str | None, half_life: int) -> F64:
         """Sum of a column (without one: count of events) in which each event halves with every `half_life` of age."""
-
-        def make() -> F64:
-            value = np.ones(len(self.log), np.int64) if column is None else self.log.columns[column]
-            return kernels.decayed(self.log.start, self.log.time, value, half_life)
-
-        running = self._at_end(self.log.remember(("decayed", column, half_life), make), 0.0)
-        age = self._at_end(self.log.time, 0)
-        return running * 0.5 ** (np.maximum(self.moments.time - age, 0) / half_life) * (self._end > self._start)
+        latest = self.last_time()
+        age = np.where(latest == NEVER, 0, self._time - np.where(latest == NEVER, self._time, latest))
+        return pick(self.log.decayed(column, half_life), self._last_row, 0.0) * 0.5 ** (age / half_life)
 
     def distinct(self, column: str, last: int | None = None) -> I64:
         """Number of different values of a column in the window; negative values are no value."""
         first, end = self._rows(last)
-        return kernels.distinct_in_window(
+        found: I64 = kernels.distinct_in_window(
             first,
             end,
             self.log.time,
@@ -214,17 +224,13 @@ class AsOf:
             self._since(last),
             self.log.in_time_order,
         )
+        return found
 
     def gaps(self, last: int | None = None) -> Gaps:
         """Gaps between the window's events on different days."""
-        first, end = self._rows(last)
-        count, total, squares, recent = np.zeros((4, len(self.moments)), np.int64)
-        median = kernels.gap_statistics(
-            first, end, self.log.time, self._since(last), self.log.in_time_order, count, total, squares, recent
-        )
-        return Gaps(count, total, squares, recent, median)
-
-    def quantile(self, column: str, q: float, where: str | None = None) -> F64:
-        """The q-quantile of a column over the whole known past (rows with the flag `where` set)."""
-        flag = np.ones(len(self.log), np.int64) if where is None else self.log.columns[where]
-        return kernels.window_quantile(self._start, self._end, self.log.columns[column], flag, q)
+        if last not in self._gaps_memo:
+            first, end = self._rows(last)
+            sums = np.zeros((4, len(self.moments)), np.int64)
+            median = kernels.gap_statistics(first, end, self.log.time, self._since(last), self.log.in_time_order, sums)
+            self._gaps_memo[last] = Gaps(sums[0], sums[1], sums[2], sums[3], median)
+        return self._gaps_memo[last]

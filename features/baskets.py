@@ -72,9 +72,23 @@ class Baskets:
         """Customers with a basket, sorted; guests are not among them."""
         return self.customer[run_starts(self.customer)][int(len(self) > 0 and self.customer[0] == NONE) :]
 
-    def without_guests(self) -> I64:
+    def empty(self) -> Baskets:
+        """No baskets, at the same moment."""
+        none = self.time[:0]
+        return replace(
+            self,
+            customer=self.customer[:0],
+            time=none,
+            product=self.product[:0],
+            pieces=none,
+            revenue=none,
+            basket=none,
+            basket_start=np.zeros(1, dtype=np.int64),
+        )
+
+    def without_guests(self) -> int:
         """Position of the first row that is no guest's."""
-        return np.searchsorted(self.customer, 0, side="left")  # type: ignore[return-value]
+        return int(np.searchsorted(self.customer, 0, side="left"))
 
 
 @dataclass(frozen=True)
@@ -112,8 +126,8 @@ class PurchaseLog:
         order = np.lexsort(
             (lines.revenue, lines.quantity, lines.visible, lines.time, lines.product, lines.order, lines.customer)
         )
-        columns = (lines.customer, lines.order, lines.product, lines.time, lines.visible, lines.quantity, lines.revenue)
-        return cls(*(column[order] for column in columns))
+        lines = lines.take(order)
+        return cls(lines.customer, lines.order, lines.product, lines.time, lines.visible, lines.quantity, lines.revenue)
 
     def take(self, rows: NDArray[Any]) -> PurchaseLog:
         """The given rows, in the order of the log."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from inspect import getdoc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 
 Values = NDArray[Any]
 Plain = Callable[["Past"], Values]
+Empty = Literal["0", "missing"]
 Windowed = Callable[["Past", int], Values]
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One column: its name, meaning and unit, its value for a customer with no such events, and how it is computed."""
+    """One column: its name, meaning and unit, its value for a customer with no events, and how it is computed."""
 
     name: str
     family: str
     meaning: str
     unit: str
-    empty: str
+    empty: Empty
     needs: tuple[str, ...]
     compute: Plain
 
@@ -53,22 +54,33 @@ class Family:
     needs: tuple[str, ...] = ()
     _makers: list[Callable[[tuple[int, ...]], Iterator[Feature]]] = field(default_factory=list)
 
-    def feature(self, *, unit: str, empty: str, needs: tuple[str, ...] = ()) -> Callable[[Plain], Plain]:
-        """Declares a feature with one column, named like its function."""
+    def feature(self, *, unit: str, empty: Empty, needs: tuple[str, ...] = ()) -> Callable[[Plain], Plain]:
+        """Declares a feature with one column, named like its function; the arguments are those of `windowed`."""
 
         def declare(compute: Plain) -> Plain:
             feature = Feature(_name(compute), self.name, _meaning(compute), unit, empty, self.needs + needs, compute)
-            self._makers.append(lambda windows: iter((feature,)))
+            self._makers.append(lambda _windows: iter((feature,)))
             return compute
 
         return declare
 
-    def windowed(self, *, unit: str, empty: str, needs: tuple[str, ...] = ()) -> Callable[[Windowed], Windowed]:
-        """Declares a feature with one column per look-back window, named like its function and the window."""
+    def windowed(
+        self, *, unit: str, empty: Empty, needs: tuple[str, ...] = (), below: int | None = None
+    ) -> Callable[[Windowed], Windowed]:
+        """Declares a feature with one column per look-back window, named like its function and the window.
+
+        Args:
+            unit: of its values.
+            empty: its value for a customer with no events.
+            needs: tables and columns without which it does not exist, beside the family's.
+            below: it exists only for windows of fewer days.
+        """
 
         def declare(compute: Windowed) -> Windowed:
             def columns(windows: tuple[int, ...]) -> Iterator[Feature]:
                 for window in windows:
+                    if below is not None and window >= below:
+                        continue
                     name = f"{_name(compute)}_{window}d"
                     meaning = _meaning(compute).format(window=window)
                     yield Feature(name, self.name, meaning, unit, empty, self.needs + needs, _bind(compute, window))

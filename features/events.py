@@ -1,6 +1,6 @@
 """Event logs: the events of one table, sorted by key and by the moment they became known.
 
-A key is a customer (or a product, or the shop itself). Within a key the rows stand in the order in which they became
+A key is a customer (or an order, or a product). Within a key the rows stand in the order in which they became
 visible, so that what was known at a moment is a prefix of the key's slice: the whole machinery of `asof` rests on
 that. Rows that become visible at one moment are ordered by when they happened and then by every other column, so that
 ties have one order whatever the file's was.
@@ -13,7 +13,7 @@ entered less the sum over the rows that have left, each a difference of prefix s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,7 +48,8 @@ class EventLog:
         self.time = time
         self.visible = visible
         self.columns = dict(columns)
-        self._memo: dict[Any, Any] = {}
+        self._memo: dict[Hashable, NDArray[Any]] = {}
+        self._leave_orders: dict[int, LeaveOrder] = {}
 
     def __len__(self) -> int:
         return len(self.time)
@@ -67,11 +68,17 @@ class EventLog:
             columns: integer columns, (n,) each.
         """
         kept = np.flatnonzero((key >= 0) & (time != NEVER))
-        order = kept[np.lexsort([column[kept] for column in (*reversed(columns.values()), time, visible, key)])]
-        start = np.zeros(keys + 1, np.int64)
-        np.cumsum(np.bincount(key[order], minlength=keys), out=start[1:])
+        least_first = [*reversed(list(columns.values())), time, visible, key]
+        order = kept[np.lexsort([column[kept] for column in least_first])]
+        start = offsets(key[order], keys)
         ints = {name: np.ascontiguousarray(column[order], dtype=np.int64) for name, column in columns.items()}
         return cls(start, time[order], visible[order], ints)
+
+    @classmethod
+    def empty(cls, keys: int, columns: Iterable[str]) -> EventLog:
+        """A log with these columns in which nothing happens."""
+        nothing = np.zeros(0, np.int64)
+        return cls(np.zeros(keys + 1, np.int64), nothing, nothing, dict.fromkeys(columns, nothing))
 
     @cached_property
     def key(self) -> I64:
@@ -80,20 +87,34 @@ class EventLog:
 
     @cached_property
     def in_time_order(self) -> bool:
-        """Whether no event became known later than an event that happened after it, nor later than it happened."""
+        """Whether every event became known when it happened, so that the rows of a key are in the order of time too."""
         return bool(np.array_equal(self.time, self.visible))
-
-    def remember(self, what: Any, make: Any) -> Any:
-        """The value of `make()`, kept under `what`, since many features ask for the same sums."""
-        if what not in self._memo:
-            self._memo[what] = make()
-        return self._memo[what]
 
     def where(self, mask: NDArray[np.bool_]) -> EventLog:
         """The log of the rows where `mask` holds, with the same keys and columns."""
         start = np.concatenate([[0], np.cumsum(mask)])[self.start]
         columns = {name: column[mask] for name, column in self.columns.items()}
         return EventLog(start, self.time[mask], self.visible[mask], columns)
+
+    def by(self, column: str, keys: int) -> EventLog:
+        """The same events with `column` as the key; a value of it may occur under one key of this log only."""
+        # Rows of one value stand in their order already, and a stable sort leaves them in it.
+        order = np.argsort(self.columns[column], kind="stable")
+        columns = {name: values[order] for name, values in self.columns.items()}
+        return EventLog(offsets(columns[column], keys), self.time[order], self.visible[order], columns)
+
+    def _remember(self, what: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """The value of `make()`, kept under `what`, since many features ask for the same sums."""
+        if what not in self._memo:
+            self._memo[what] = make()
+        return self._memo[what]
+
+    def values(self, column: str | None) -> I64:
+        """(n,) a column; ones without it, so that events are counted."""
+        return self.columns[column] if column is not None else self._remember("ones", self._ones)
+
+    def _ones(self) -> I64:
+        return np.ones(len(self), np.int64)
 
     def prefix(self, column: str | None, window: int | None = None) -> I64:
         """(n + 1,) sums of the rows before each position, in the log's order or in the order of leaving `window`.
@@ -103,24 +124,22 @@ class EventLog:
         """
 
         def make() -> I64:
-            values = self.columns[column] if column is not None else np.ones(len(self), np.int64)
+            values = self.values(column)
             order = self.leave_order(window).rows if window is not None else None
             return np.concatenate([[0], np.cumsum(values if order is None else values[order])])
 
         shared = window if window is not None and not self.in_time_order else None
-        return self.remember(("prefix", column, shared), make)  # type: ignore[no-any-return]
+        return self._remember(("prefix", column, shared), make)
 
     def leave_order(self, window: int) -> LeaveOrder:
         """The order in which rows leave a look-back window of `window` microseconds, and the moments they do."""
         if self.in_time_order:
             return LeaveOrder(None, self.time + window)
-
-        def make() -> LeaveOrder:
+        if window not in self._leave_orders:
             at = np.maximum(self.visible, self.time + window)
             rows = np.lexsort((at, self.key))
-            return LeaveOrder(rows, at[rows])
-
-        return self.remember(("leave", window), make)  # type: ignore[no-any-return]
+            self._leave_orders[window] = LeaveOrder(rows, at[rows])
+        return self._leave_orders[window]
 
     def previous_same(self, column: str) -> I64:
         """(n,) position of the key's previous row with the same value in `column`, or -1."""
@@ -134,21 +153,32 @@ class EventLog:
             found[order[1:]] = np.where(same[1:], order[:-1], -1)
             return found
 
-        return self.remember(("previous", column), make)  # type: ignore[no-any-return]
+        return self._remember(("previous", column), make)
 
-    def running_last(self, column: str | None, where: str | None, default: int) -> I64:
-        """(n,) at each row, the column (without one: the time) of the latest row so far whose flag is set."""
+    def extreme_row(self, column: str | None, where: str | None, *, greatest: bool) -> I64:
+        """(n,) at each row, the position of the greatest (least) value so far among rows whose flag `where` is set.
+
+        Without a column, of the latest (earliest) event by the time it happened. Of equals it is the last (first) to
+        become known; -1 before any.
+        """
 
         def make() -> I64:
             value = self.time if column is None else self.columns[column]
-            flag = np.ones(len(self), np.int64) if where is None else self.columns[where]
-            kernel = kernels.running_max if column is None else kernels.running_last
-            return kernel(self.start, value, flag, default)
+            return kernels.running_extreme_row(self.start, value, self.values(where), greatest)
 
-        return self.remember(("last", column, where, default), make)  # type: ignore[no-any-return]
+        return self._remember(("extreme", column, where, greatest), make)
 
-    def extreme_row(self, latest: bool) -> I64:
-        """(n,) at each row, the position of the latest (earliest) event so far by the time it happened."""
-        return self.remember(  # type: ignore[no-any-return]
-            ("extreme", latest), lambda: kernels.running_extreme_row(self.start, self.time, latest)
-        )
+    def decayed(self, column: str | None, half_life: int) -> NDArray[np.float64]:
+        """(n,) at each row, the sum of the column so far, each halved with every `half_life` before the latest event."""
+
+        def make() -> NDArray[np.float64]:
+            return kernels.decayed(self.start, self.time, self.values(column), half_life)
+
+        return self._remember(("decayed", column, half_life), make)
+
+
+def offsets(key: NDArray[np.integer], keys: int) -> I64:
+    """(keys + 1,) where each key begins in sorted keys."""
+    start = np.zeros(keys + 1, np.int64)
+    np.cumsum(np.bincount(key, minlength=keys), out=start[1:])
+    return start

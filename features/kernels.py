@@ -1,7 +1,8 @@
 """The loops behind `events` and `asof`, compiled.
 
 Each walks the events of one key in one direction, forwards, and so cannot see what comes after the row it stands at.
-All of them work on integers; the few that return floats do so in their last expression.
+All of them work on integers; the few that return floats do so in their last expression. Arguments are contiguous int64
+arrays throughout, so that each loop is compiled once.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from regulars.features.shop import DAY, I64, NEVER
+from regulars.features.shop import DAY, I64
 
-_DAY = np.int64(DAY)
-_NEVER = np.int64(NEVER)
+F64 = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
 def count_before(start: I64, times: I64, key: I64, moment: I64) -> I64:
     """For each (key, moment): the position in `times` up to which the key's events lie before the moment.
 
-    `times` rises within each key's slice `start[key]:start[key + 1]`.
+    `times` rises within each key's slice `start[key]:start[key + 1]`. A negative key has no events.
     """
-    found = np.empty(len(key), np.int64)
+    found = np.zeros(len(key), np.int64)
     for i in range(len(key)):
+        if key[i] < 0:
+            continue
         low, high = start[key[i]], start[key[i] + 1]
         while low < high:
             middle = (low + high) // 2
@@ -36,66 +38,79 @@ def count_before(start: I64, times: I64, key: I64, moment: I64) -> I64:
 
 
 @njit(cache=True, nogil=True)
-def running_last(start: I64, value: I64, flag: I64, default: int) -> I64:
-    """At each row: `value` of the latest row so far, itself included, whose flag is set; `default` before any."""
+def running_extreme_row(start: I64, value: I64, flag: I64, greatest: bool) -> I64:
+    """At each row: the position of the greatest (least) value so far among rows whose flag is set; -1 before any.
+
+    Of equals it is the last (the first).
+    """
     found = np.empty(len(value), np.int64)
     for key in range(len(start) - 1):
-        latest = np.int64(default)
+        best = -1
         for i in range(start[key], start[key + 1]):
-            if flag[i] != 0:
-                latest = value[i]
-            found[i] = latest
-    return found
-
-
-@njit(cache=True, nogil=True)
-def running_max(start: I64, value: I64, flag: I64, default: int) -> I64:
-    """At each row: the largest `value` so far among rows whose flag is set; `default` before any."""
-    found = np.empty(len(value), np.int64)
-    for key in range(len(start) - 1):
-        largest = np.int64(default)
-        for i in range(start[key], start[key + 1]):
-            if flag[i] != 0 and value[i] > largest:
-                largest = value[i]
-            found[i] = largest
-    return found
-
-
-@njit(cache=True, nogil=True)
-def running_extreme_row(start: I64, time: I64, latest: bool) -> I64:
-    """At each row: the position of the latest (or the earliest) event so far by `time`; of equals, the last (first)."""
-    found = np.empty(len(time), np.int64)
-    for key in range(len(start) - 1):
-        best = start[key]
-        for i in range(start[key], start[key + 1]):
-            if (latest and time[i] >= time[best]) or (not latest and time[i] < time[best]):
+            if flag[i] != 0 and (
+                best < 0 or (greatest and value[i] >= value[best]) or (not greatest and value[i] < value[best])
+            ):
                 best = i
             found[i] = best
     return found
 
 
 @njit(cache=True, nogil=True)
-def running_group_sum(previous: I64, value: I64) -> I64:
-    """At each row: the sum of `value` over this row and the earlier rows of the same group (`previous_same`)."""
-    found = value.copy()
-    for i in range(len(value)):
-        if previous[i] >= 0:
-            found[i] += found[previous[i]]
-    return found
-
-
-@njit(cache=True, nogil=True)
-def decayed(start: I64, time: I64, value: I64, half_life: int) -> NDArray[np.float64]:
-    """At each row: the sum of `value` so far, each halved for every `half_life` between it and this row."""
+def decayed(start: I64, time: I64, value: I64, half_life: int) -> F64:
+    """At each row: the sum of `value` so far, each halved for every `half_life` from its event to the latest so far."""
     found = np.empty(len(value), np.float64)
     for key in range(len(start) - 1):
         total = 0.0
         for i in range(start[key], start[key + 1]):
-            if i > start[key]:
-                total *= 0.5 ** (max(time[i] - time[i - 1], 0) / half_life)
-            total += value[i]
+            if i == start[key]:
+                latest = time[i]
+            if time[i] > latest:
+                total *= 0.5 ** ((time[i] - latest) / half_life)
+                latest = time[i]
+            total += value[i] * 0.5 ** ((latest - time[i]) / half_life)
             found[i] = total
     return found
+
+
+@njit(cache=True, nogil=True)
+def count_after(first: I64, end: I64, time: I64, since: I64) -> I64:
+    """How many of the rows `first:end` happened after `since`."""
+    found = np.zeros(len(first), np.int64)
+    for m in range(len(first)):
+        for i in range(first[m], end[m]):
+            if time[i] > since[m]:
+                found[m] += 1
+    return found
+
+
+@njit(cache=True, nogil=True)
+def sort(values: I64) -> None:
+    """Sorts in place (Shell's method): NumPy's sort takes four seconds to compile, and these are a few dozen values."""
+    gap = 1
+    while gap < len(values) // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, len(values)):
+            value, j = values[i], i
+            while j >= gap and values[j - gap] > value:
+                values[j] = values[j - gap]
+                j -= gap
+            values[j] = value
+        gap //= 3
+
+
+@njit(cache=True, nogil=True)
+def _since(first: int, end: int, values: I64, time: I64, since: int) -> I64:
+    """The values, sorted, of those of the rows `first:end` that happened at or after `since`."""
+    held = np.empty(end - first, np.int64)
+    count = 0
+    for i in range(first, end):
+        if time[i] >= since:
+            held[count] = values[i]
+            count += 1
+    held = held[:count]
+    sort(held)
+    return held
 
 
 @njit(cache=True, nogil=True)
@@ -114,129 +129,48 @@ def distinct_in_window(
                 if value[i] >= 0 and previous[i] < first[m]:
                     found[m] += 1
         else:
-            held = np.empty(end[m] - first[m], np.int64)
-            count = 0
-            for i in range(first[m], end[m]):
-                if value[i] >= 0 and time[i] >= since[m]:
-                    held[count] = value[i]
-                    count += 1
-            held = np.sort(held[:count])
-            for i in range(count):
-                if i == 0 or held[i] != held[i - 1]:
+            held = _since(first[m], end[m], value, time, since[m])
+            for i in range(len(held)):
+                if held[i] >= 0 and (i == 0 or held[i] != held[i - 1]):
                     found[m] += 1
     return found
 
 
 @njit(cache=True, nogil=True)
-def _gaps_of(times: I64, gaps: I64) -> int:
-    """Writes the gaps between events on different days, in days, into `gaps`; returns how many there are."""
+def _gaps_of(times: I64) -> I64:
+    """The gaps in days between events on different days."""
+    gaps = np.empty(len(times), np.int64)
     count = 0
     for i in range(1, len(times)):
-        gap = times[i] // _DAY - times[i - 1] // _DAY
+        gap = times[i] // DAY - times[i - 1] // DAY
         if gap > 0:
             gaps[count] = gap
             count += 1
-    return count
+    return gaps[:count]
 
 
 @njit(cache=True, nogil=True)
-def _median_of_sorted(values: I64) -> float:
-    middle = len(values) // 2
-    if len(values) % 2:
-        return float(values[middle])
-    return (values[middle - 1] + values[middle]) / 2
-
-
-@njit(cache=True, nogil=True)
-def gap_statistics(
-    first: I64, end: I64, time: I64, since: I64, in_time_order: bool, count: I64, total: I64, squares: I64, recent: I64
-) -> NDArray[np.float64]:
+def gap_statistics(first: I64, end: I64, time: I64, since: I64, in_time_order: bool, sums: I64) -> F64:
     """Gaps in whole days between the events of each window that lie on different days.
 
-    Fills `count`, `total`, `squares` (sum of squares) and `recent` (sum of the last three), and returns the median
-    (NaN without a gap).
+    Fills the rows of `sums`: how many, their sum, the sum of their squares, the sum of the last three. Returns the
+    median (NaN without a gap).
     """
     median = np.full(len(first), np.nan)
     for m in range(len(first)):
-        times = time[first[m] : end[m]]
-        if not in_time_order:
-            times = np.sort(times[times >= since[m]])
-        if len(times) < 2:
+        if end[m] - first[m] < 2:
             continue
-        gaps = np.empty(len(times), np.int64)
-        n = _gaps_of(times, gaps)
+        times = time[first[m] : end[m]] if in_time_order else _since(first[m], end[m], time, time, since[m])
+        gaps = _gaps_of(times)
+        n = len(gaps)
         if n == 0:
             continue
+        sums[0, m] = n
         for i in range(n):
-            total[m] += gaps[i]
-            squares[m] += gaps[i] * gaps[i]
+            sums[1, m] += gaps[i]
+            sums[2, m] += gaps[i] * gaps[i]
             if i >= n - 3:
-                recent[m] += gaps[i]
-        count[m] = n
-        median[m] = _median_of_sorted(np.sort(gaps[:n]))
+                sums[3, m] += gaps[i]
+        sort(gaps)
+        median[m] = (gaps[(n - 1) // 2] + gaps[n // 2]) / 2
     return median
-
-
-@njit(cache=True, nogil=True)
-def window_quantile(first: I64, end: I64, value: I64, flag: I64, q: float) -> NDArray[np.float64]:
-    """The q-quantile (linear between ranks) of the values whose flag is set in `first:end`; NaN where there is none."""
-    found = np.full(len(first), np.nan)
-    for m in range(len(first)):
-        held = np.empty(end[m] - first[m], np.int64)
-        count = 0
-        for i in range(first[m], end[m]):
-            if flag[i] != 0:
-                held[count] = value[i]
-                count += 1
-        if count == 0:
-            continue
-        held = np.sort(held[:count])
-        place = q * (count - 1)
-        low = int(np.floor(place))
-        high = min(low + 1, count - 1)
-        found[m] = held[low] + (place - low) * (held[high] - held[low])
-    return found
-
-
-@njit(cache=True, nogil=True)
-def ticket_states(
-    start: I64, time: I64, ticket: I64, event: I64, tickets: int, columns: I64
-) -> None:
-    """One walk through each customer's support events, in the order they became known.
-
-    Fills the columns (rows of `columns`): 0 change of the number of open tickets, 1 opening time of the oldest open
-    ticket after this event (`NEVER` if none), 2 first reply (0/1), 3 its wait, 4 closing (0/1), 5 its time since
-    opening. Events: 0 opened, 1 replied, 3 closed, 4 reopened, as in `Support.EVENTS`.
-    """
-    opened = np.full(tickets, _NEVER)
-    is_open = np.zeros(tickets, np.bool_)
-    replied = np.zeros(tickets, np.bool_)
-    for key in range(len(start) - 1):
-        seen = np.empty(start[key + 1] - start[key], np.int64)
-        count = 0
-        for i in range(start[key], start[key + 1]):
-            one = ticket[i]
-            if one >= 0:
-                if event[i] == 0 or event[i] == 4:
-                    if opened[one] == _NEVER:
-                        seen[count] = one
-                        count += 1
-                    if not is_open[one]:
-                        opened[one] = time[i]
-                        replied[one] = False
-                        is_open[one] = True
-                        columns[0, i] = 1
-                elif event[i] == 1 and is_open[one] and not replied[one]:
-                    replied[one] = True
-                    columns[2, i] = 1
-                    columns[3, i] = max(time[i] - opened[one], 0)
-                elif event[i] == 3 and is_open[one]:
-                    is_open[one] = False
-                    columns[0, i] = -1
-                    columns[4, i] = 1
-                    columns[5, i] = max(time[i] - opened[one], 0)
-            oldest = _NEVER
-            for j in range(count):
-                if is_open[seen[j]] and (oldest == _NEVER or opened[seen[j]] < oldest):
-                    oldest = opened[seen[j]]
-            columns[1, i] = oldest

@@ -1,7 +1,9 @@
 """The event logs of a shop: each table sorted and dressed with the columns that features add up.
 
 Everything that needs a look at earlier rows (is this line the first of its order? has this customer bought this
-product before?) is worked out here once, walking forwards, so that no later row can change it.
+product before?) is worked out here once, walking forwards in the order in which rows became known, so that no later
+row can change it. `First` therefore always means the first to become known: a line that is entered late, with a date
+before its order's other lines, joins the order and does not move it.
 """
 
 from __future__ import annotations
@@ -11,15 +13,22 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features import kernels
+from regulars.features.asof import AsOf, Moments
 from regulars.features.events import EventLog
 from regulars.features.settings import Settings
-from regulars.features.shop import I32, I64, NEVER, NONE, OrderLines, ProductChanges, Shop
+from regulars.features.shop import I32, I64, NEVER, NONE, OrderLines, ProductChanges, Shop, SupportEvents
 from regulars.features.tables import Advocacy, Support
+from regulars.features.tickets import COLUMNS, ticket_columns
+
+Columns = dict[str, NDArray[np.integer] | NDArray[np.bool_]]
+
+SUPPORT = ("event", "ticket", "minutes", "satisfaction", "complaint", "opened", "reopened", "rated", "outside")
+CONTACTS = ("cost", "play")
+ADVOCACY = ("referral", "review", "rating")
 
 
 class Logs:
-    """Event logs of a shop, built when first asked for; the key is the customer."""
+    """Event logs of a shop, built when first asked for; the key is the customer where nothing else is said."""
 
     def __init__(self, shop: Shop, settings: Settings) -> None:
         self.shop = shop
@@ -29,7 +38,7 @@ class Logs:
     @cached_property
     def lines(self) -> EventLog:
         """Order lines of customers: what was sold (`sale`), what came back (`returned`), and their money."""
-        return line_log(self.shop.orders, self.categories(), self.keys, self.shop.orders.customer)
+        return line_log(self.shop.orders, self.categories(), self.keys)
 
     @cached_property
     def sales(self) -> EventLog:
@@ -47,18 +56,25 @@ class Logs:
         return self.lines.where(self.lines.columns["order_start"] > 0)
 
     @cached_property
+    def sales_by_order(self) -> EventLog:
+        """The lines that were sold, with the order as the key."""
+        return self.sales.by("order", int(self.shop.orders.order.max(initial=-1)) + 1)
+
+    @cached_property
     def support(self) -> EventLog:
         """Support events, with the state of their tickets."""
-        return support_log(self.shop, self.keys)
+        if self.shop.support is None:
+            return EventLog.empty(self.keys, (*SUPPORT, *COLUMNS, "complained", "bad"))
+        return support_log(self.shop.support, self.keys)
 
     @cached_property
     def contacts(self) -> EventLog:
         """What was really sent; those held out heard nothing."""
         rows = self.shop.contacts
         if rows is None:
-            return empty_log(self.keys)
+            return EventLog.empty(self.keys, CONTACTS)
         sent = rows.take(rows.held_out == 0)
-        columns: dict[str, NDArray[np.integer]] = {"cost": np.maximum(sent.cost, 0), "play": sent.play}
+        columns: Columns = {"cost": np.maximum(sent.cost, 0), "play": sent.play}
         return EventLog.build(self.keys, sent.customer, sent.time, sent.visible, columns)
 
     @cached_property
@@ -66,8 +82,8 @@ class Logs:
         """Referrals, reviews and case studies."""
         rows = self.shop.advocacy
         if rows is None:
-            return empty_log(self.keys)
-        columns: dict[str, NDArray[np.integer]] = {
+            return EventLog.empty(self.keys, ADVOCACY)
+        columns: Columns = {
             "referral": rows.kind == Advocacy.KINDS.index(Advocacy.REFERRAL),
             "review": rows.kind == Advocacy.KINDS.index(Advocacy.REVIEW),
             "rating": rows.rating,
@@ -77,23 +93,26 @@ class Logs:
     @cached_property
     def referred(self) -> EventLog:
         """Order lines of the referred, keyed to who referred them first, visible once both are known."""
-        rows, lines = self.shop.advocacy, self.shop.orders
-        if rows is None:
-            return empty_log(self.keys)
-        made = rows.take((rows.kind == Advocacy.KINDS.index(Advocacy.REFERRAL)) & (rows.new_customer != NONE))
-        referrer = np.full(self.keys, NONE, np.int32)
-        known = np.full(self.keys, NEVER)
-        for row in np.lexsort((made.customer, made.time, made.visible))[::-1]:  # the earliest is written last
-            referrer[made.new_customer[row]] = made.customer[row]
-            known[made.new_customer[row]] = made.visible[row]
+        lines = self.shop.orders
+        referrer, known = self._referrers()
         who = np.where(lines.customer >= 0, referrer[lines.customer], NONE)
-        visible = np.maximum(lines.visible, np.where(lines.customer >= 0, known[lines.customer], NEVER))
+        visible = np.maximum(lines.visible, np.where(who >= 0, known[lines.customer], NEVER))
         return EventLog.build(self.keys, who, lines.time, visible, {"margin": lines.margin})
 
-    @cached_property
-    def profile(self) -> EventLog:
-        """Dated rows of the customers table, and signing up and leaving, which carry their own dates."""
-        return profile_log(self.shop, self.keys, self.settings.data.trust_undated)
+    def _referrers(self) -> tuple[I32, I64]:
+        """Who referred each customer first, and from when that was known; nobody refers themselves.
+
+        One entry more than there are customers: guests, whose code is -1, have nobody either.
+        """
+        referrer, known = np.full(self.keys + 1, NONE, np.int32), np.full(self.keys + 1, NEVER)
+        rows = self.shop.advocacy
+        if rows is not None:
+            named = (rows.new_customer != NONE) & (rows.new_customer != rows.customer) & (rows.customer != NONE)
+            made = rows.take(named & (rows.kind == Advocacy.KINDS.index(Advocacy.REFERRAL)))
+            made = made.take(np.lexsort((made.customer, made.time, made.visible)))
+            new, first = np.unique(made.new_customer, return_index=True)
+            referrer[new], known[new] = made.customer[first], made.visible[first]
+        return referrer, known
 
     def categories(self) -> I32:
         """Category of each order line's product as known when the line was, `NONE` where it was not."""
@@ -101,41 +120,36 @@ class Logs:
         if products is None:
             return np.full(len(self.shop.orders), NONE, np.int32)
         row = known_row(products, self.shop.orders.product, self.shop.orders.visible, self.settings.data.trust_undated)
-        return np.where(row >= 0, products.category[row], NONE).astype(np.int32)
+        return np.where(row >= 0, products.category[row] if len(products) else NONE, NONE).astype(np.int32)
 
 
-def empty_log(keys: int) -> EventLog:
-    """A log in which nothing happens."""
-    return EventLog(np.zeros(keys + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), {})
+def _dated(times: I64) -> I64:
+    """The times, those that are not given becoming the beginning of time."""
+    return np.where(times == NEVER, NEVER + 1, times)
 
 
 def known_row(products: ProductChanges, product: I32, moment: I64, trust_undated: bool) -> I64:
-    """For each (product, moment): the position of the product's row that was known then, or -1.
+    """For each (product, moment): the position of the product's row that held then, or -1.
 
-    Rows without `valid_from` say what is true now, and are left out unless `trust_undated`.
+    That is the row with the latest `valid_from` among those that were known at the moment or before it. Rows without
+    `valid_from` say what is true now, and are left out unless `trust_undated`.
     """
-    undated = products.visible == NEVER
-    kept = np.flatnonzero(~undated | trust_undated)
-    if len(kept) == 0:
-        return np.full(len(product), -1, np.int64)
-    order = kept[np.lexsort((products.time[kept], products.visible[kept], products.product[kept]))]
-    size = int(max(products.product.max(initial=-1), product.max(initial=-1))) + 1
-    start = np.concatenate([[0], np.cumsum(np.bincount(products.product[order], minlength=size))])
-    key = np.maximum(product, 0).astype(np.int64)
-    end = kernels.count_before(start, products.visible[order], key, moment + 1)
-    found = (end > start[key]) & (product >= 0)
-    return np.where(found, order[np.maximum(end - 1, 0)], -1)
+    kept = np.flatnonzero((products.visible != NEVER) | trust_undated)
+    rows = products.take(kept)
+    size = int(max(rows.product.max(initial=-1), product.max(initial=-1))) + 1
+    log = EventLog.build(size, rows.product, _dated(rows.time), _dated(rows.visible), {"row": kept})
+    return AsOf(log, Moments(product, moment + 1)).last("row")
 
 
-def line_log(lines: OrderLines, category: I32, keys: int, key: NDArray[np.integer]) -> EventLog:
+def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
     """Order lines as a log, with the flags and amounts that features add up.
 
-    Columns: order, product, category, quantity, revenue, margin, discount; sale, returned (0/1); sold (revenue of
-    sales), refunded (revenue given back, positive); order_start (1 on the first known line of each order);
-    basket (revenue of the order up to this line); new_product (1 when the customer buys a product for the first time).
+    Columns: order, product, category, channel, quantity, revenue, margin, discount; sale, returned (0/1); sold (revenue
+    of sales), refunded (revenue given back, positive); order_start (1 on the first known line of each order);
+    new_product (1 when the customer buys a product for the first time).
     """
     sale, returned = (lines.revenue > 0).astype(np.int64), (lines.revenue < 0).astype(np.int64)
-    columns: dict[str, NDArray[np.integer]] = {
+    columns: Columns = {
         "order": lines.order,
         "product": lines.product,
         "category": category,
@@ -149,65 +163,47 @@ def line_log(lines: OrderLines, category: I32, keys: int, key: NDArray[np.intege
         "sold": lines.revenue * sale,
         "refunded": -lines.revenue * returned,
     }
-    log = EventLog.build(keys, key, lines.time, lines.visible, columns)
-    _add_order_columns(log)
+    log = EventLog.build(keys, lines.customer, lines.time, lines.visible, columns)
+    sold = log.where(log.columns["sale"] > 0)
+    at = np.flatnonzero(log.columns["sale"])
+    for name in ("order_start", "new_product"):
+        log.columns[name] = np.zeros(len(log), np.int64)
+    log.columns["order_start"][at] = sold.previous_same("order") < 0
+    log.columns["new_product"][at] = (sold.previous_same("product") < 0) & (sold.columns["product"] >= 0)
     return log
 
 
-def _add_order_columns(log: EventLog) -> None:
-    columns = log.columns
-    sale = columns["sale"]
-    sold = log.where(sale > 0)
-    at = np.flatnonzero(sale)
-    for name in ("order_start", "basket", "new_product"):
-        columns[name] = np.zeros(len(log), np.int64)
-    same_order = sold.previous_same("order")
-    columns["order_start"][at] = same_order < 0
-    columns["basket"][at] = kernels.running_group_sum(same_order, sold.columns["revenue"])
-    columns["new_product"][at] = (sold.previous_same("product") < 0) & (sold.columns["product"] >= 0)
+def support_log(rows: SupportEvents, keys: int) -> EventLog:
+    """Support events, with the state of the customer's tickets after each (see `tickets`).
 
-
-def support_log(shop: Shop, keys: int) -> EventLog:
-    """Support events with the state of their tickets after each (see `kernels.ticket_states`)."""
-    rows = shop.support
-    if rows is None:
-        return empty_log(keys)
-    columns: dict[str, NDArray[np.integer]] = {
+    Further columns: `complained` (1 on the first known complaint of each ticket, and on each outside tickets), `bad`
+    (1 on such a complaint, a reopening, a rating of 1 or 2), `outside` (minutes outside tickets).
+    """
+    columns: Columns = {
         "event": rows.event,
         "ticket": rows.ticket,
         "minutes": rows.minutes,
         "satisfaction": rows.satisfaction,
-        "complained": (rows.is_complaint == 1) & (rows.event == Support.EVENTS.index(Support.OPENED)),
+        "complaint": rows.is_complaint == 1,
         "opened": rows.event == Support.EVENTS.index(Support.OPENED),
         "reopened": rows.event == Support.EVENTS.index(Support.REOPENED),
         "rated": rows.satisfaction > 0,
         "outside": np.where(rows.ticket < 0, rows.minutes, 0),
     }
     log = EventLog.build(keys, rows.customer, rows.time, rows.visible, columns)
-    states = np.zeros((6, len(log)), np.int64)
     tickets = int(rows.ticket.max(initial=-1)) + 1
-    kernels.ticket_states(log.start, log.time, log.columns["ticket"], log.columns["event"], tickets, states)
-    names = ("open_change", "oldest_open", "first_reply", "reply_wait", "resolved", "resolution")
-    log.columns.update(zip(names, states, strict=True))
-    badly_rated = log.columns["rated"] * (log.columns["satisfaction"] <= 2)  # noqa: PLR2004 (1 and 2 of 5 are bad)
-    bad = (badly_rated + log.columns["complained"] + log.columns["reopened"]) > 0
-    log.columns["bad"] = bad.astype(np.int64)
+    ticket, event = log.columns["ticket"], log.columns["event"]
+    states = ticket_columns(log.start, ticket, event, log.time, log.previous_same("ticket"), tickets)
+    log.columns.update(zip(COLUMNS, states, strict=True))
+    log.columns["complained"] = _complaints(log)
+    badly_rated = log.columns["rated"] * (log.columns["satisfaction"] <= 2)
+    log.columns["bad"] = np.sign(badly_rated + log.columns["complained"] + log.columns["reopened"])
     return log
 
 
-def profile_log(shop: Shop, keys: int, trust_undated: bool) -> EventLog:
-    """What was known of customers themselves; undated rows only where they are trusted, from the beginning of time."""
-    rows = shop.customers
-    if rows is None:
-        return empty_log(keys)
-    undated = rows.visible == NEVER
-    kept = rows.take(~undated | trust_undated)
-    start_of_time = np.where(kept.visible == NEVER, NEVER + 1, kept.visible)
-    columns: dict[str, NDArray[np.integer]] = {
-        "birth_date": kept.birth_date,
-        "country": kept.country,
-        "segment": kept.segment,
-        "contact_allowed": kept.contact_allowed,
-        "account_owner": kept.account_owner,
-    }
-    return EventLog.build(keys, kept.customer, start_of_time, start_of_time, columns)
+def _complaints(log: EventLog) -> I64:
+    """1 where a complaint is made: all rows of a ticket may carry the mark, and the first to become known counts."""
+    marked = log.where(log.columns["complaint"] > 0)
+    made = np.zeros(len(log), np.int64)
+    made[log.columns["complaint"] > 0] = (marked.previous_same("ticket") < 0) | (marked.columns["ticket"] < 0)
+    return made

@@ -6,8 +6,8 @@ what would be counted if those who bought the first bought, in each quarter of a
 were in the same position: with `R` the purchases that followed the first product in a quarter, `C` those that were of
 the second, and `T` all, it expects `R C / T`. So heavy buyers, popular products, new products and seasons do not pair
 by themselves. The count's upper tail under a Poisson law gives a p-value (conservative for a sum of unlike chances:
-Hoeffding 1956), and Benjamini and Hochberg's step-up rule (1995) over all pairs of products that could have been counted
-keeps the share of false pairs among those shown below `false_share`.
+Hoeffding 1956), and Benjamini and Hochberg's step-up rule (1995) over all pairs of products that could have been
+counted keeps the share of false pairs among those shown below `false_share`.
 
 Two windows are mined: accessories come in the same basket or within days, sequences after that.
 """
@@ -20,8 +20,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features.baskets import Baskets, run_starts
-from regulars.features.shop import DAY, I32, I64, NONE
+from regulars.features.baskets import Baskets
+from regulars.features.holdings import Holdings, count_partners, customer_holdings
+from regulars.features.shop import DAY, I32, I64
 
 F64 = NDArray[np.float64]
 
@@ -59,23 +60,10 @@ class Pairings:
         return Pairings(**columns, tested=self.tested)
 
 
-@dataclass(frozen=True)
-class _Firsts:
-    """Each holder's first purchase of each product, sorted by holder, then product."""
-
-    start: I64
-    holder: I64
-    product: I32
-    time: I64
-    by_product: I64
-    product_start: I64
-
-
 def sequences(baskets: Baskets, products: int, low_days: float = 10, high_days: float = 425, **how: float) -> Pairings:
     """Products first bought more than `low_days` and at most `high_days` after another; guests have no afterwards."""
-    rows = slice(int(baskets.without_guests()), None)
-    firsts = _firsts(baskets.customer[rows].astype(np.int64), baskets.product[rows], baskets.time[rows], products)
-    return _mine(firsts, products, round(low_days * DAY) + 1, round(high_days * DAY), **how)
+    held = customer_holdings(baskets, products)
+    return _mine(held, round(low_days * DAY) + 1, round(high_days * DAY), **how)
 
 
 def accessories(baskets: Baskets, products: int, high_days: float = 10, **how: float) -> Pairings:
@@ -83,10 +71,8 @@ def accessories(baskets: Baskets, products: int, high_days: float = 10, **how: f
 
     Where both were always in one basket, the pair is found both ways; `main_first` keeps the dearer one first.
     """
-    # A guest's basket is a holder of its own, numbered below the customers.
-    holder = np.where(baskets.customer == NONE, baskets.basket - len(baskets.basket_start), baskets.customer)
-    firsts = _firsts(holder.astype(np.int64), baskets.product, baskets.time, products)
-    return _mine(firsts, products, 0, round(high_days * DAY), **how)
+    held = customer_holdings(baskets, products, guests=True)
+    return _mine(held, 0, round(high_days * DAY), **how)
 
 
 def main_first(pairings: Pairings, price: F64) -> Pairings:
@@ -112,61 +98,30 @@ def benjamini_hochberg(p_values: F64, tested: int) -> F64:
     return out
 
 
-def _firsts(holder: I64, product: I32, time: I64, products: int, most: int = 300) -> _Firsts:
-    """First purchases; holders of more than `most` products are left out, who pair everything with everything."""
-    order = np.lexsort((time, product, holder))
-    holder, product, time = holder[order], product[order], time[order]
-    first = run_starts(holder, product)
-    holder, product, time = holder[first], product[first], time[first]
-    sizes = np.diff(np.append(run_starts(holder), len(holder)))
-    kept = np.repeat(sizes <= most, sizes)
-    sizes, product, time = sizes[sizes <= most], product[kept], time[kept]
-    by_product = np.argsort(product, kind="stable").astype(np.int64)
-    return _Firsts(
-        start=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
-        holder=np.repeat(np.arange(len(sizes), dtype=np.int64), sizes),
-        product=product,
-        time=time,
-        by_product=by_product,
-        product_start=np.searchsorted(product[by_product], np.arange(products + 1)).astype(np.int64),
-    )
-
-
 @numba.njit(cache=True, nogil=True)
-def _follows(start, holder, product, time, by_product, product_start, quarter, quarters, low, high):  # type: ignore[no-untyped-def]
-    """`R`: purchases that followed each product, by the quarter they fell in, over all holders."""
-    followed = np.zeros((len(product_start) - 1, quarters), dtype=np.int64)
-    came = np.zeros((len(product_start) - 1, quarters), dtype=np.int64)
-    for row in range(len(product)):
-        for other in range(start[holder[row]], start[holder[row] + 1]):
-            delay = time[other] - time[row]
+def _follows(held: Holdings, quarter: I64, quarters: int, low: int, high: int) -> tuple[I64, I64]:
+    """By product and quarter: purchases that followed it, and those that were of it and followed another."""
+    followed, came = np.zeros((2, len(held.product_start) - 1, quarters), dtype=np.int64)
+    for row in range(len(held.product)):
+        for other in range(held.start[held.holder[row]], held.start[held.holder[row] + 1]):
+            delay = held.time[other] - held.time[row]
             if other != row and low <= delay <= high:
-                followed[product[row], quarter[other]] += 1
-                came[product[other], quarter[other]] += 1
+                followed[held.product[row], quarter[other]] += 1
+                came[held.product[other], quarter[other]] += 1
     return followed, came
 
 
 @numba.njit(cache=True, nogil=True)
-def _pairs(start, holder, product, time, by_product, product_start, low, high, least):  # type: ignore[no-untyped-def]
+def _pairs(held: Holdings, low: int, high: int, least: int) -> I64:
     """Ordered pairs counted at least `least` times: first, second, count."""
-    products = len(product_start) - 1
+    products = len(held.product_start) - 1
     counts, touched = np.zeros(products, dtype=np.int64), np.empty(products, dtype=np.int64)
     room, size = 1024, 0
     out = np.empty((3, room), dtype=np.int64)
     for a in range(products):
-        met = 0
-        if product_start[a + 1] - product_start[a] < least:
+        if held.product_start[a + 1] - held.product_start[a] < least:
             continue
-        for i in range(product_start[a], product_start[a + 1]):
-            row = by_product[i]
-            for other in range(start[holder[row]], start[holder[row] + 1]):
-                delay = time[other] - time[row]
-                if other != row and low <= delay <= high:
-                    b = product[other]
-                    if counts[b] == 0:
-                        touched[met] = b
-                        met += 1
-                    counts[b] += 1
+        met = count_partners(a, held, low, high, counts, touched)
         for b in np.sort(touched[:met]):
             if counts[b] >= least:
                 if size == room:
@@ -180,24 +135,26 @@ def _pairs(start, holder, product, time, by_product, product_start, low, high, l
 
 
 @numba.njit(cache=True, nogil=True)
-def _delays(start, holder, product, time, by_product, product_start, low, high, first, second, edges):  # type: ignore[no-untyped-def]
+def _delays(held: Holdings, low: int, high: int, first: I64, second: I64, edges: I64) -> I64:
     """Delays of the given pairs, pair after pair; pair `i` has `edges[i + 1] - edges[i]` of them."""
     out = np.empty(edges[-1], dtype=np.int64)
     for pair in range(len(first)):
         place = edges[pair]
-        for i in range(product_start[first[pair]], product_start[first[pair] + 1]):
-            row = by_product[i]
-            begin, end = start[holder[row]], start[holder[row] + 1]
-            other = begin + np.searchsorted(product[begin:end], second[pair])
-            if other < end and product[other] == second[pair] and low <= time[other] - time[row] <= high:
-                out[place] = time[other] - time[row]
-                place += 1
+        for i in range(held.product_start[first[pair]], held.product_start[first[pair] + 1]):
+            row = held.by_product[i]
+            begin, end = held.start[held.holder[row]], held.start[held.holder[row] + 1]
+            other = begin + np.searchsorted(held.product[begin:end], second[pair])
+            if other < end and held.product[other] == second[pair]:
+                delay = held.time[other] - held.time[row]
+                if low <= delay <= high:
+                    out[place] = delay
+                    place += 1
         out[edges[pair] : place] = np.sort(out[edges[pair] : place])
     return out
 
 
 def _mine(
-    firsts: _Firsts, products: int, low: int, high: int, least: float = 5, false_share: float = 0.01, lift: float = 1.5
+    held: Holdings, low: int, high: int, least: float = 5, false_share: float = 0.01, lift: float = 1.5
 ) -> Pairings:
     """Pairs of at least `least` holders and `lift` times chance that survive the number of pairs tested.
 
@@ -205,15 +162,14 @@ def _mine(
     """
     from scipy.special import gammainc
 
-    columns = (firsts.start, firsts.holder, firsts.product, firsts.time, firsts.by_product, firsts.product_start)
-    buyers = np.diff(firsts.product_start)
+    buyers = np.diff(held.product_start)
     usual = int((buyers >= least).sum())
     tested = usual * (usual - 1)
-    begin = int(firsts.time.min()) if len(firsts.time) else 0
-    quarter = (firsts.time - begin) // QUARTER
+    begin = int(held.time.min()) if len(held.time) else 0
+    quarter = (held.time - begin) // QUARTER
     quarters = int(quarter.max()) + 1 if len(quarter) else 1
-    followed, came = _follows(*columns, quarter, quarters, low, high)
-    first, second, support = _pairs(*columns, low, high, round(least))
+    followed, came = _follows(held, quarter, quarters, low, high)
+    first, second, support = _pairs(held, low, high, round(least))
     all_in_quarter = np.maximum(came.sum(axis=0), 1)
     expected = _expected(followed / all_in_quarter, came, first, second)
     # Poisson: the chance of `support` or more is the regularised lower incomplete gamma function at `support`.
@@ -222,7 +178,7 @@ def _mine(
     kept = kept[np.lexsort((second[kept], first[kept], -support[kept], q[kept]))]
     first, second, support, expected = first[kept], second[kept], support[kept], expected[kept]
     edges = np.concatenate(([0], np.cumsum(support))).astype(np.int64)
-    delay = _delays(*columns, low, high, first, second, edges) / DAY
+    delay = _delays(held, low, high, first, second, edges) / DAY
     return Pairings(
         first=first.astype(np.int32),
         second=second.astype(np.int32),
@@ -250,4 +206,5 @@ def _expected(share: F64, came: I64, first: I64, second: I64, chunk: int = 1 << 
 def _at(values: F64, edges: I64, quantile: float) -> F64:
     """The given quantile of each sorted run (the value at that place or the next below)."""
     sizes = np.diff(edges)
-    return values[edges[:-1] + np.minimum((quantile * sizes).astype(np.int64), sizes - 1)]
+    place = edges[:-1] + np.minimum((quantile * sizes).astype(np.int64), sizes - 1)
+    return np.asarray(values[place], dtype=np.float64)

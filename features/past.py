@@ -65,9 +65,10 @@ class Past:
         return AsOf(self._logs.referred, self.moments)
 
     @cached_property
-    def profile(self) -> AsOf:
-        """Dated rows of the customers table."""
-        return AsOf(self._logs.profile, self.moments)
+    def last_order(self) -> AsOf:
+        """Lines that were sold in each customer's last order."""
+        order = self.orders.last("order").astype(np.int32)
+        return AsOf(self._logs.sales_by_order, Moments(order, self.moments.time))
 
     def earlier(self, time: I64) -> Past:
         """The past as it was at earlier moments, one for each of these; a later one is cut down to these."""
@@ -75,13 +76,11 @@ class Past:
 
     def cost_to_serve(self, last: int | None = None) -> F64:
         """Cost of the minutes spent on each customer, in currency units."""
-        minutes = self.support.sum("minutes", last) if len(self.support.log) else np.zeros(len(self.moments), np.int64)
-        return minutes / PIECES * self.settings.money.cost_per_support_minute
+        return self.support.sum("minutes", last) / PIECES * self.settings.money.cost_per_support_minute
 
     def referred_margin(self, last: int | None = None) -> F64:
         """The stated share of the margin of those they referred, in currency units."""
-        margin = self.referred.sum("margin", last) if len(self.referred.log) else np.zeros(len(self.moments), np.int64)
-        return margin / MONEY * self.settings.money.referral_share
+        return self.referred.sum("margin", last) / MONEY * self.settings.money.referral_share
 
     def profit(self, last: int | None = None) -> F64:
         """Margin less cost to serve plus the stated share of referred margin, in currency units."""

@@ -23,6 +23,14 @@ from regulars.models.neighbours import Pool, add_neighbours, basket_weight
 from regulars.models.product_links import Links
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Rows = tuple[I32, I64, I64, I64, I64]
+"""Product, time, basket, pieces and revenue of purchases."""
+Returns = tuple[I64, I32, I64]
+"""Where each customer's returns start, their products and pieces."""
+ShopPart = tuple[Links, Links, Links, Pool]
+"""Links by basket, soon after, and at any time; possible neighbours."""
 
 EVIDENCE = (
     "times",  # baskets with it
@@ -108,7 +116,19 @@ class Candidates:
 
 
 @numba.njit(cache=True, nogil=True)
-def _own_history(first, last, product, time, basket, pieces, now, horizon, limits, evidence, touched):  # type: ignore[no-untyped-def]
+def _own_history(
+    first: int,
+    last: int,
+    product: I32,
+    time: I64,
+    basket: I64,
+    pieces: I64,
+    now: int,
+    horizon: int,
+    limits: Limits,
+    evidence: F64,
+    touched: I64,
+) -> int:
     """Evidence of the customer's own purchases; returns the number of products met."""
     met = 0
     count = basket[last - 1] - basket[first] + 1
@@ -137,7 +157,9 @@ def _own_history(first, last, product, time, basket, pieces, now, horizon, limit
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_links(names, weights, links, column, evidence, touched, met, seen):  # type: ignore[no-untyped-def]
+def _add_links(
+    names: I64, weights: F64, links: Links, column: int, evidence: F64, touched: I64, met: int, seen: Flags
+) -> int:
     """Follow the links out of the products held; returns the number of products met."""
     known = len(links.start) - 1
     for i in range(len(names)):
@@ -157,7 +179,7 @@ def _add_links(names, weights, links, column, evidence, touched, met, seen):  # 
 
 
 @numba.njit(cache=True, nogil=True)
-def _choose(score, names, most, on_sale, chosen):  # type: ignore[no-untyped-def]
+def _choose(score: F64, names: I64, most: int, on_sale: Flags, chosen: Flags) -> None:
     """Mark the `most` best of `names` by positive score, ties by product, among what is on sale and not yet marked."""
     usable = np.empty(len(names), dtype=np.int64)
     count = 0
@@ -176,7 +198,19 @@ def _choose(score, names, most, on_sale, chosen):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
-def _habits(first, last, product, time, basket, revenue, pieces, now, horizon, evidence, out):  # type: ignore[no-untyped-def]
+def _habits(
+    first: int,
+    last: int,
+    product: I32,
+    time: I64,
+    basket: I64,
+    revenue: I64,
+    pieces: I64,
+    now: int,
+    horizon: int,
+    evidence: F64,
+    out: F32,
+) -> None:
     """One customer's habits; `evidence` holds their times bought by product."""
     count = basket[last - 1] - basket[first] + 1
     quiet, tenure = (now - time[last - 1]) / DAY, (now - time[first]) / DAY
@@ -202,7 +236,7 @@ def _habits(first, last, product, time, basket, revenue, pieces, now, horizon, e
 
 
 @numba.njit(cache=True, nogil=True)
-def _own_returns(products, pieces, evidence):  # type: ignore[no-untyped-def]
+def _own_returns(products: I32, pieces: I64, evidence: F64) -> None:
     """Share of the pieces bought that came back, at most one."""
     for j in range(len(products)):
         p = products[j]
@@ -211,7 +245,9 @@ def _own_returns(products, pieces, evidence):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _others(names, shop, limits, near, evidence, touched, met, seen):  # type: ignore[no-untyped-def]
+def _others(
+    names: I64, shop: ShopPart, limits: Limits, near: F64, evidence: F64, touched: I64, met: int, seen: Flags
+) -> int:
     """What neighbours and links say, of any product; returns the number of products met."""
     together, after, alike, pool = shop
     weights, final = np.empty(len(names)), np.empty(len(names), dtype=np.int64)
@@ -230,7 +266,9 @@ def _others(names, shop, limits, near, evidence, touched, met, seen):  # type: i
 
 
 @numba.njit(cache=True, nogil=True)
-def _choose_all(names, others, on_sale, popular, limits, near, evidence, chosen):  # type: ignore[no-untyped-def]
+def _choose_all(
+    names: I64, others: I64, on_sale: Flags, popular: I64, limits: Limits, near: F64, evidence: F64, chosen: Flags
+) -> None:
     """Mark the candidates: the customer's own, then of each other source its best new ones."""
     _choose(evidence[:, DECAYED], names, limits.own, on_sale, chosen)
     _choose(near, others, limits.near, on_sale, chosen)
@@ -243,7 +281,7 @@ def _choose_all(names, others, on_sale, popular, limits, near, evidence, chosen)
 
 
 @numba.njit(cache=True, nogil=True)
-def _write(p, near, evidence, out):  # type: ignore[no-untyped-def]
+def _write(p: int, near: F64, evidence: F64, out: F32) -> None:
     """One candidate's evidence; what only a buyer has is NaN for the others."""
     for column in range(len(EVIDENCE)):
         out[column] = evidence[p, column]
@@ -253,7 +291,18 @@ def _write(p, near, evidence, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _collect(first, last, rows, returns, catalogue, shop, products, now, horizon, limits):  # type: ignore[no-untyped-def]
+def _collect(
+    first: I64,
+    last: I64,
+    rows: Rows,
+    returns: Returns,
+    catalogue: tuple[Flags, I64],
+    shop: ShopPart,
+    products: int,
+    now: int,
+    horizon: int,
+    limits: Limits,
+) -> tuple[I64, I32, F32, F32]:
     """Candidates of the customers whose rows are `first[i]:last[i]`: counts, products, evidence, and habits."""
     product, time, basket, pieces, revenue = rows
     returned_start, returned_product, returned_pieces = returns
@@ -333,7 +382,7 @@ def collect(
         start = np.concatenate(([0], np.cumsum(high[some] - low[some])))
         at = np.repeat(low[some] - start[:-1], np.diff(start)) + np.arange(start[-1])
         returns = (start, returned.product[at], returned.pieces[at])
-        return _collect(  # type: ignore[no-any-return]
+        return _collect(
             first[some], last[some], rows, returns, catalogue, shop, products, baskets.moment, horizon, limits
         )
 

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features.baskets import Baskets
-from regulars.features.shop import DAY, I64, NEVER
+from regulars.features.baskets import Baskets, run_starts
+from regulars.features.shop import DAY, I32, I64, NEVER
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -54,7 +54,9 @@ class Repurchases(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True)
-def _repurchases(customer, product, time, products, moment, horizon):  # type: ignore[no-untyped-def]
+def _repurchases(
+    customer: I32, product: I32, time: I64, products: int, moment: int, horizon: int
+) -> tuple[I64, I64, I64, F64, I64, I64, I64, I64]:
     """One pass over rows sorted by customer and time."""
     purchases, buyers, gaps = np.zeros((3, products), dtype=np.int64)
     watched, again, recent, recent_first = np.zeros((4, products), dtype=np.int64)
@@ -91,6 +93,11 @@ class Catalogue:
     popular: I64
     basket_gap_days: float
 
+    @property
+    def prices(self) -> F64:
+        """Mean revenue a piece, by product; 0 where never sold."""
+        return np.nan_to_num(self.table[:-1, COLUMNS.index("price")]).astype(np.float64)
+
 
 def _share(counts: I64, baskets: int) -> F64:
     return counts / max(baskets, 1)
@@ -100,15 +107,13 @@ def _window(baskets: Baskets, products: int, start: int, end: int) -> F64:
     """Share of the baskets in `[start, end)` that held each product."""
     rows = (baskets.time >= start) & (baskets.time < end)
     times = baskets.basket_time
-    return _share(
-        np.bincount(baskets.product[rows], minlength=products), int(((times >= start) & (times < end)).sum())
-    )
+    return _share(np.bincount(baskets.product[rows], minlength=products), int(((times >= start) & (times < end)).sum()))
 
 
 def _sale_dates(baskets: Baskets, products: int) -> tuple[I64, I64, F64]:
     """First and last sale of each product (`NEVER` if none), and the mean days between its days of sale."""
-    day = baskets.time // DAY
-    pairs = np.unique(baskets.product.astype(np.int64) * (1 << 32) + day)
+    pairs = np.sort(baskets.product.astype(np.int64) * (1 << 32) + baskets.time // DAY)
+    pairs = pairs[run_starts(pairs)]
     sold, count = np.unique(pairs >> 32, return_counts=True)
     edges = np.concatenate(([0], np.cumsum(count)))
     first, last = (np.full(products, NEVER, dtype=np.int64) for _ in range(2))
@@ -137,7 +142,7 @@ def catalogue_at(baskets: Baskets, products: int, horizon: int) -> Catalogue:
         horizon: the window in which a product counts as bought next, in microseconds.
     """
     now = baskets.moment
-    guests = int(baskets.without_guests())
+    guests = baskets.without_guests()
     again = Repurchases(
         *_repurchases(
             baskets.customer[guests:], baskets.product[guests:], baskets.time[guests:], products, now, horizon

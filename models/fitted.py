@@ -61,3 +61,24 @@ class FittedModels:
     order_times: OrderTimes
     value: Value
     products: Products
+
+
+def check_columns(table: FeatureTable, names: tuple[str, ...]) -> None:
+    """Refuses a table whose columns are not `names`, in that order.
+
+    Raises:
+        ValueError: naming the columns that are missing and those that are too many.
+    """
+    if table.names == names:
+        return
+    missing = [name for name in names if name not in table.names]
+    unknown = [name for name in table.names if name not in names]
+    differences = [
+        text
+        for text, found in ((f"lacks {', '.join(missing)}", missing), (f"has unknown {', '.join(unknown)}", unknown))
+        if found
+    ]
+    raise ValueError(
+        f"the feature table {' and '.join(differences) or 'has its columns in another order'}; expected the "
+        f"{len(names)} columns this model was fitted on. Use the same settings and tables, or fit again"
+    )

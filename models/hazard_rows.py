@@ -75,10 +75,11 @@ def unfold(labels: OrderLabels) -> HazardRows:
 
 
 def histories(table: FeatureTable) -> tuple[F64, F64, F64]:
-    """Repeat orders, days from the first to the last, and days since the first: what BG/NBD knows of a customer."""
+    """Repeat order days, days from the first to the last, and days since the first: what BG/NBD knows of a customer."""
     tenure = np.nan_to_num(table.column("tenure_days"))
-    recency = tenure - np.nan_to_num(table.column(RECENCY))
-    return np.maximum(table.column("orders_total") - 1, 0), recency, tenure
+    recency = np.clip(tenure - np.nan_to_num(table.column(RECENCY)), 0, tenure)
+    repeats = np.maximum(table.column("order_days_total") - 1, 0)
+    return repeats, np.where(repeats > 0, recency, 0.0), tenure
 
 
 def bgnbd_hazards(model: BgNbd, table: FeatureTable) -> F64:

@@ -18,6 +18,7 @@ from regulars.features.shop import I32, I64
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 SAME = 1e-12
 """Squared distance, relative to the vector's own norm, below which a neighbour is the customer, or nothing new."""
@@ -36,7 +37,7 @@ class Pool(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True)
-def basket_weight(position, count, groups, within, between):  # type: ignore[no-untyped-def]
+def basket_weight(position: int, count: int, groups: int, within: float, between: float) -> float:
     """Weight of basket `position` (0 is the oldest) among `count`, cut into at most `groups` groups of like size.
 
     Early groups are the smaller ones where the baskets do not divide evenly.
@@ -54,7 +55,9 @@ def basket_weight(position, count, groups, within, between):  # type: ignore[no-
 
 
 @numba.njit(cache=True, nogil=True)
-def _vectors(first, last, product, basket, products, groups, within, between):  # type: ignore[no-untyped-def]
+def _vectors(
+    first: I64, last: I64, product: I32, basket: I64, products: int, groups: int, within: float, between: float
+) -> tuple[I64, I32, F32]:
     """Sparse vectors of the customers whose rows are `first[i]:last[i]`."""
     total = 0
     for i in range(len(first)):
@@ -105,44 +108,45 @@ def index_pool(start: I64, product: I32, weight: F32, products: int) -> Pool:
 
 
 @numba.njit(cache=True, nogil=True)
-def add_neighbours(names, weights, pool, nearest, score, touched, met, seen):  # type: ignore[no-untyped-def]
+def _distances(names: I64, weights: F64, pool: Pool) -> F64:
+    """Squared distance to each member, less the customer's own squared length; infinite to who is no different."""
+    known = len(pool.product_start) - 1
+    distance = pool.norm.copy()
+    own = 0.0
+    for i in range(len(names)):
+        weight = np.float64(np.float32(weights[i]))
+        own += weight * weight
+        if names[i] < known:
+            for j in range(pool.product_start[names[i]], pool.product_start[names[i] + 1]):
+                distance[pool.member[j]] -= 2.0 * weight * pool.member_weight[j]
+    for i in range(len(distance)):
+        if distance[i] + own <= SAME * own:
+            distance[i] = np.inf
+    return distance
+
+
+@numba.njit(cache=True, nogil=True)
+def add_neighbours(
+    names: I64, weights: F64, pool: Pool, nearest: int, score: F64, touched: I64, met: int, seen: Flags
+) -> int:
     """Add the mean vector of the nearest neighbours to `score`; returns the new number of `touched` products.
 
     `names` are the customer's products and `weights` theirs. Products not `seen` before are marked and appended to
     `touched`. The customer's own vector, where it is in the pool, is left out.
     """
     members = len(pool.norm)
-    known = len(pool.product_start) - 1
     if members == 0 or len(names) == 0:
         return met
-    distance = pool.norm.copy()
-    own = 0.0
-    for i in range(len(names)):
-        p = names[i]
-        weight = np.float64(np.float32(weights[i]))
-        own += weight * weight
-        if p < known:
-            for j in range(pool.product_start[p], pool.product_start[p + 1]):
-                distance[pool.member[j]] -= 2.0 * weight * pool.member_weight[j]
-    usable = 0
-    for i in range(members):
-        if distance[i] + own <= SAME * own:
-            distance[i] = np.inf
-        else:
-            usable += 1
-    count = min(nearest, usable)
+    distance = _distances(names, weights, pool)
+    count = min(nearest, int(np.isfinite(distance).sum()))
     if count == 0:
         return met
     limit = np.partition(distance, count - 1)[count - 1]
-    closer = 0
-    for i in range(members):
-        closer += distance[i] < limit
-    at_limit = count - closer
+    at_limit = count - int((distance < limit).sum())
     for i in range(members):
         if distance[i] > limit or (distance[i] == limit and at_limit == 0):
             continue
-        if distance[i] == limit:
-            at_limit -= 1
+        at_limit -= distance[i] == limit
         for j in range(pool.start[i], pool.start[i + 1]):
             p = pool.product[j]
             if not seen[p]:

@@ -16,13 +16,19 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from regulars.features.baskets import Baskets, PurchaseLog
-from regulars.features.shop import DAY, I32, I64, NONE, Shop, Text
+from regulars.features.holdings import basket_holdings, customer_holdings
+from regulars.features.pairings import accessories, main_first, sequences
+from regulars.features.shop import DAY, I32, I64, Shop, Text
 from regulars.models.candidates import GAP, HABITS, LAST, TIMES, Candidates, Limits, ShopContext, collect
 from regulars.models.catalogue import COLUMNS, catalogue_at
+from regulars.models.code_book import CodeBook
 from regulars.models.neighbours import build_pool
-from regulars.models.product_links import WHOLE, basket_holdings, customer_holdings, strongest_links
+from regulars.models.next_product_reasons import explain
+from regulars.models.next_product_state import restore, state_of
+from regulars.models.product_links import WHOLE, strongest_links
 from regulars.models.ranking_table import NAMES, ranking_table
-from regulars.models.recommendations import ProductList, Recommendations, positions, ranked
+from regulars.models.recommendations import ProductList, Recommendations, ranked
+from regulars.models.state import State
 
 if TYPE_CHECKING:
     import lightgbm
@@ -32,6 +38,9 @@ F64 = NDArray[np.float64]
 
 CALIBRATED_ON = ("baskets", "quiet_days", "basket_gap_days", "basket_size", "baskets_lately")
 """Habits that say whether a customer comes, and how much they then take."""
+CALIBRATOR_TREES = 100
+ROWS_PER_THREAD = 100_000
+"""Rows below which another thread of LightGBM waits more than it works."""
 LEAST_POSITIVES = 50
 """Bought candidates below which nothing is learnt, and counts alone answer."""
 
@@ -57,6 +66,7 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         customers_per_moment: customers sampled at each.
         negatives: share of the candidates not bought that the ranker sees.
         pool: customers kept as possible neighbours.
+        mine: whether sequences and accessories are mined too (`sequences_`, `accessories_`).
         trees, learning_rate, leaves: of the ranker.
         seed: of the samples.
         threads: of the work; the answer does not depend on it.
@@ -68,10 +78,11 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         candidates: Limits = Limits(),  # noqa: B008 - immutable
         moments: int = 3,
         customers_per_moment: int = 3_000,
-        negatives: float = 0.25,
+        negatives: float = 0.2,
         pool: int = 20_000,
+        mine: bool = True,
         trees: int = 150,
-        learning_rate: float = 0.08,
+        learning_rate: float = 0.06,
         leaves: int = 31,
         seed: int = 0,
         threads: int = 2,
@@ -82,6 +93,7 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         self.customers_per_moment = customers_per_moment
         self.negatives = negatives
         self.pool = pool
+        self.mine = mine
         self.trees = trees
         self.learning_rate = learning_rate
         self.leaves = leaves
@@ -102,16 +114,17 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         """
         log = PurchaseLog.of(shop)
         log = log.take(np.flatnonzero(log.visible < until))
-        sold = np.unique(log.product)
-        recode = np.full(len(shop.product_ids) + 1, NONE, dtype=np.int32)
-        recode[sold] = np.arange(len(sold), dtype=np.int32)
+        self.codes_, recode = CodeBook.of(shop, np.unique(log.product))
         log = log.recoded(recode)
-        self.product_ids_: Text = shop.product_ids[sold]
         self.until_ = until
         rng = np.random.default_rng(self.seed)
         parts = [self._training_rows(log, moment, until, rng) for moment in self._moments(log, until)]
         self.ranker_, self.calibrator_ = self._learn(parts)
-        self.context_ = self._context(log.before(until), rng)
+        known = log.before(until)
+        self.context_ = self._context(known, rng)
+        mined = known if self.mine else known.empty()
+        self.sequences_ = sequences(mined, len(self.codes_))
+        self.accessories_ = main_first(accessories(mined, len(self.codes_)), self.context_.catalogue.prices)
         return self
 
     def recommend(self, shop: Shop, customers: I32, as_of: int, top: int = 10) -> Recommendations:
@@ -124,26 +137,36 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
             top: length of the lists.
         """
         customers = np.asarray(customers, dtype=np.int32)
-        recode, product_ids = self._codes(shop)
-        if len(product_ids) == 0 or len(customers) == 0:
-            nothing = ProductList.empty(len(customers), top)
-            return Recommendations(customers, as_of, product_ids, nothing, nothing)
+        recode, product_ids = self.codes_.extended(shop)
         baskets = PurchaseLog.of(shop, customers).recoded(recode).before(as_of)
         found = self._collect(baskets, customers, self.context_, len(product_ids))
         score, probability = self._score(found)
-        new = found.evidence[:, TIMES] == 0
         wait = self._wait(found)
-        every = ranked(found.row, len(customers), score, found.product, top)
-        first = np.flatnonzero(new)
-        firsts = ranked(found.row[first], len(customers), score[first], found.product[first], top)
-        firsts = np.where(firsts >= 0, first[firsts] if len(first) else -1, -1)
-        return Recommendations(
-            customers,
-            as_of,
-            product_ids,
-            _list(found, every, probability, wait, as_of),
-            _list(found, firsts, probability, wait, as_of),
-        )
+        lists = []
+        for rows in (np.arange(len(found)), np.flatnonzero(found.evidence[:, TIMES] == 0)):
+            best = ranked(found.row[rows], len(customers), score[rows], found.product[rows], top)
+            lists.append(_list(found, np.append(rows, -1)[best], probability, wait, as_of))
+        return Recommendations(customers, as_of, product_ids, *lists)
+
+    def reasons(self, shop: Shop, found: Recommendations) -> tuple[Text, Text]:
+        """Why each product of `found.all` and of `found.new` is there, (customers, top) text, made on demand.
+
+        Products are called by their last name visible before the moment, else by their id.
+        """
+        recode, product_ids = self.codes_.extended(shop)
+        baskets = PurchaseLog.of(shop, found.customers).recoded(recode).before(found.as_of)
+        names = _names(shop, recode, product_ids, found.as_of)
+        every, first = (explain(found, chosen, baskets, self.context_, names) for chosen in (found.all, found.new))
+        return every, first
+
+    def state(self) -> State:
+        """The fitted model's parts."""
+        return state_of(self)
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """The model that gave these parts."""
+        return restore(cls, state)  # type: ignore[no-any-return]
 
     def _moments(self, log: PurchaseLog, until: int) -> list[int]:
         """Training moments with at least one horizon of history before them."""
@@ -154,7 +177,7 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
 
     def _context(self, baskets: Baskets, rng: np.random.Generator) -> ShopContext:
         """What the whole shop says at the baskets' moment."""
-        products = len(self.product_ids_)
+        products = len(self.codes_)
         members = _sample(baskets.buyers(), self.pool, rng)
         first, last = baskets.rows_of(members)
         limits, held = self.candidates, customer_holdings(baskets, products)
@@ -173,7 +196,7 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
 
     def _training_rows(self, log: PurchaseLog, moment: int, until: int, rng: np.random.Generator) -> TrainingRows:
         """Candidates of a sample of customers at `moment`, and which of them were bought in the window after it."""
-        products = len(self.product_ids_)
+        products = len(self.codes_)
         baskets = log.before(moment)
         context = self._context(baskets, rng)
         customers = _sample(baskets.buyers(), self.customers_per_moment, rng)
@@ -200,11 +223,16 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         ranks = came & ~calibrates
         if not label[ranks].any() or not label[calibrates].any():
             return None, None
-        ranker = self._boost(table[ranks], label[ranks], weight[ranks], self.trees, {"num_leaves": self.leaves})
-        score = ranker.predict(table[calibrates], raw_score=True, num_threads=self.threads)
+        ranker = self._boost(
+            table[ranks], label[ranks], weight[ranks], self.trees, {"num_leaves": self.leaves, "feature_fraction": 0.5}
+        )
+        score = ranker.predict(table[calibrates], raw_score=True, num_threads=self._threads(int(calibrates.sum())))
         inputs = _calibrator_inputs(np.asarray(score), table[calibrates])
-        limits = {"num_leaves": 15, "monotone_constraints": [1] + [0] * (inputs.shape[1] - 1)}
-        return ranker, self._boost(inputs, label[calibrates], weight[calibrates], self.trees // 2, limits)
+        how = {"num_leaves": 15, "learning_rate": 0.1, "monotone_constraints": [1] + [0] * (inputs.shape[1] - 1)}
+        return ranker, self._boost(inputs, label[calibrates], weight[calibrates], CALIBRATOR_TREES, how)
+
+    def _threads(self, rows: int) -> int:
+        return max(1, min(self.threads, rows // ROWS_PER_THREAD))
 
     def _boost(self, table: F32, label: Any, weight: Any, trees: int, extra: dict[str, Any]) -> lightgbm.Booster:
         """Trees fitted and read back from their text, so that a saved model is this one to the last bit."""
@@ -213,15 +241,15 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         settings = {
             "objective": "binary",
             "learning_rate": self.learning_rate,
-            "min_data_in_leaf": max(5, min(100, len(label) // 500)),
-            "feature_fraction": 0.5 if len(extra) == 1 else 1.0,
+            "min_data_in_leaf": max(5, min(200, len(label) // 500)),
+            "lambda_l2": 10.0,
             "bagging_fraction": 0.7,
             "bagging_freq": 1,
             "max_bin": 127,
             "seed": self.seed,
-            "num_threads": self.threads,
+            "num_threads": self._threads(len(label)),
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,
             "verbose": -1,
             **extra,
         }
@@ -237,9 +265,10 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
             baskets = np.nan_to_num(table[:, NAMES.index("customer_baskets")].astype(np.float64))
             probability = np.minimum((found.evidence[:, TIMES] + share) / (baskets + 1.0), 1.0)
             return probability, probability
-        score = np.asarray(self.ranker_.predict(table, raw_score=True, num_threads=self.threads))
+        threads = self._threads(len(table))
+        score = np.asarray(self.ranker_.predict(table, raw_score=True, num_threads=threads))
         inputs = _calibrator_inputs(score, table)
-        return score, np.asarray(self.calibrator_.predict(inputs, num_threads=self.threads))
+        return score, np.asarray(self.calibrator_.predict(inputs, num_threads=threads))
 
     def _wait(self, found: Candidates) -> F64:
         """Days until each candidate is expected: when its own gap is over, but not before the customer's next basket.
@@ -260,12 +289,15 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         due = np.where(table[:, TIMES] > 0, own - np.nan_to_num(table[:, LAST]), 0.0)
         return np.maximum(order, due)
 
-    def _codes(self, shop: Shop) -> tuple[I32, Text]:
-        """From the shop's product codes to the model's; products it does not know are appended in the shop's order."""
-        recode = np.append(positions(shop.product_ids, self.product_ids_), NONE).astype(np.int32)
-        unknown = np.flatnonzero(recode[:-1] == NONE)
-        recode[unknown] = len(self.product_ids_) + np.arange(len(unknown), dtype=np.int32)
-        return recode, np.concatenate([self.product_ids_, shop.product_ids[unknown]])
+
+def _names(shop: Shop, recode: I32, product_ids: Text, as_of: int) -> Text:
+    """What to call each product: its last name visible before `as_of` (undated rows are of today), else its id."""
+    names = product_ids.copy()
+    if shop.products is not None and shop.has("products.name"):
+        rows = shop.products.take(np.flatnonzero((shop.products.visible < as_of) & (shop.products.name >= 0)))
+        order = np.argsort(rows.time, kind="stable")
+        names[recode[rows.product[order]]] = shop.words["products.name"][rows.name[order]]
+    return names
 
 
 def _sample(customers: I32, most: int, rng: np.random.Generator) -> I32:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from regulars.features.baskets import Baskets, PurchaseLog
-from regulars.features.shop import DAY, I32, NONE, Shop
-from regulars.models.next_product import CodeBook
+from regulars.features.shop import DAY, I32, I64, Shop
+from regulars.models.code_book import CodeBook
+from regulars.models.next_product_state import table_part
 from regulars.models.recommendations import ProductList, Recommendations, ranked
+from regulars.models.state import State, dict_part
+
+F64 = NDArray[np.float64]
+
+
+class _Rows(NamedTuple):
+    """Products considered: the customer's position, the product's code, and how many of their baskets held it."""
+
+    row: I64
+    product: I32
+    times: F64
 
 
 class PopularProducts(BaseEstimator):  # type: ignore[misc]
@@ -28,48 +42,71 @@ class PopularProducts(BaseEstimator):  # type: ignore[misc]
         log = log.take(np.flatnonzero(log.visible < until))
         self.codes_, recode = CodeBook.of(shop, np.unique(log.product))
         baskets = log.recoded(recode).before(until)
+        size = len(self.codes_)
         recent = baskets.time >= until - self.horizon_days * DAY
-        self.popularity_ = np.bincount(baskets.product[recent], minlength=len(self.codes_.product_ids))
-        size = len(self.codes_.product_ids)
-        pairs = np.unique(baskets.customer[recent].astype(np.int64) * size + baskets.product[recent]) if size else None
-        buyers = np.zeros(0) if pairs is None else np.bincount(pairs[pairs >= 0] % size, minlength=size)
-        self.probability_ = buyers / max(len(baskets.buyers()), 1)
+        self.popularity_ = np.bincount(baskets.product[recent], minlength=size)
+        known = recent & (baskets.customer >= 0)
+        pairs = np.unique(np.column_stack([baskets.product[known], baskets.customer[known]]), axis=0)
+        self.probability_ = np.bincount(pairs[:, 0], minlength=size) / max(len(baskets.buyers()), 1)
         return self
 
     def recommend(self, shop: Shop, customers: I32, as_of: int, top: int = 10) -> Recommendations:
-        """The most popular products; those the customer bought before `as_of` are left out of `new`."""
+        """The best products; `new` leaves out those the customer bought before `as_of`."""
         customers = np.asarray(customers, dtype=np.int32)
         recode, product_ids = self.codes_.extended(shop)
         baskets = PurchaseLog.of(shop, customers).recoded(recode).before(as_of)
-        everything = np.lexsort((np.arange(len(product_ids)), -self._popularity(len(product_ids))))
-        bought = np.diff(np.array(baskets.rows_of(customers)), axis=0)[0]
-        most = top + int(bought.max(initial=0))
-        row = np.repeat(np.arange(len(customers)), min(most, len(everything)))
-        product = np.tile(everything[:most], len(customers)).astype(np.int32)
-        return self._answer(baskets, customers, row, product, product_ids, as_of, top)
-
-    def _popularity(self, products: int) -> np.ndarray:
-        return np.append(self.popularity_, np.zeros(products - len(self.popularity_)))
-
-    def _answer(self, baskets: Baskets, customers: I32, row, product, product_ids, as_of: int, top: int):  # type: ignore[no-untyped-def]
-        """Rank rows of customers and products by times bought (where the model counts them), then popularity."""
-        size = len(product_ids)
-        counts = _times(baskets, customers, row, product, size)
-        popularity = self._popularity(size)[product]
-        score = self._scores(counts, popularity)
-        probability = self._chances(counts, np.append(self.probability_, np.zeros(size))[product], baskets, customers, row)
-        new = np.flatnonzero(counts == 0)
+        rows = self._rows(baskets, customers, len(product_ids), top)
+        score = self._score(rows)
+        probability = self._probability(rows, _basket_counts(baskets, customers))
         lists = []
-        for some in (np.arange(len(row)), new):
-            best = ranked(row[some], len(customers), score[some], product[some], top)
-            lists.append(_list(best, product[some], probability[some], counts[some], as_of))
+        for some in (np.arange(len(rows.row)), np.flatnonzero(rows.times == 0)):
+            best = ranked(rows.row[some], len(customers), score[some], rows.product[some], top)
+            lists.append(_list(rows, np.append(some, -1)[best], probability, as_of))
         return Recommendations(customers, as_of, product_ids, *lists)
 
-    def _scores(self, times: np.ndarray, popularity: np.ndarray) -> np.ndarray:
-        return popularity.astype(np.float64)
+    def state(self) -> State:
+        """The fitted model's parts."""
+        columns = {"popularity": self.popularity_, "probability": self.probability_}
+        ids = pa.array(self.codes_.product_ids.tolist(), pa.string())
+        return {"settings": self.get_params(), "catalogue": pa.table({"product_id": ids, **columns})}
 
-    def _chances(self, times, share, baskets, customers, row):  # type: ignore[no-untyped-def]
-        return share
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """The model that gave these parts."""
+        model, table = cls(**dict_part(state, "settings")), table_part(state, "catalogue")
+        model.codes_ = CodeBook(np.array(table["product_id"].to_pylist(), dtype=object))
+        model.popularity_ = table["popularity"].to_numpy()
+        model.probability_ = table["probability"].to_numpy()
+        return model
+
+    def _rows(self, baskets: Baskets, customers: I32, products: int, top: int) -> _Rows:
+        """The most popular products, enough of them that `top` are new to everybody, and everybody's own."""
+        start, end = baskets.rows_of(customers)
+        sizes = end - start
+        own = np.repeat(start - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        best = np.argsort(-self.popularity_, kind="stable")[: int((self.popularity_ > 0).sum())]
+        best = best[: top + int(sizes.max(initial=0))]
+        everyone = np.arange(len(customers))
+        row = np.concatenate([np.repeat(everyone, sizes), np.repeat(everyone, len(best))])
+        product = np.concatenate([baskets.product[own], np.tile(best, len(customers))])
+        keys, count = np.unique(row * max(products, 1) + product, return_counts=True)
+        rows, names = np.divmod(keys, max(products, 1))
+        # Each popular product was counted once beside the baskets that held it.
+        times = count - np.isin(names, best)
+        return _Rows(rows.astype(np.int64), names.astype(np.int32), times.astype(np.float64))
+
+    def _score(self, rows: _Rows) -> F64:
+        """What rows are ranked by."""
+        return self._of(self.popularity_, rows.product)
+
+    def _probability(self, rows: _Rows, baskets: F64) -> F64:  # noqa: ARG002 - the personal baseline needs it
+        """Chance of each row, given how many baskets each customer had."""
+        return self._of(self.probability_, rows.product)
+
+    @staticmethod
+    def _of(values: NDArray[np.int64] | F64, product: I32) -> F64:
+        """Values by product, 0 for products the model does not know."""
+        return np.asarray(np.append(values, 0.0)[np.minimum(product, len(values))], dtype=np.float64)
 
 
 class PersonalTopProducts(PopularProducts):
@@ -78,49 +115,28 @@ class PersonalTopProducts(PopularProducts):
     The probability of a repeat is the share of the customer's baskets that held it.
     """
 
-    def recommend(self, shop: Shop, customers: I32, as_of: int, top: int = 10) -> Recommendations:
-        """Own products by baskets that held them, with popular ones behind."""
-        customers = np.asarray(customers, dtype=np.int32)
-        recode, product_ids = self.codes_.extended(shop)
-        baskets = PurchaseLog.of(shop, customers).recoded(recode).before(as_of)
-        popular = super().recommend(shop, customers, as_of, top)
-        start, end = baskets.rows_of(customers)
-        sizes = end - start
-        own = np.repeat(start - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes) + np.arange(sizes.sum())
-        row = np.concatenate([np.repeat(np.arange(len(customers)), sizes), np.repeat(np.arange(len(customers)), 2 * top)])
-        product = np.concatenate([baskets.product[own], np.hstack([popular.all.product, popular.new.product]).ravel()])
-        size = max(len(product_ids), 1)
-        keys = np.unique((row * size + product)[product != NONE])
-        return self._answer(
-            baskets, customers, keys // size, (keys % size).astype(np.int32), product_ids, as_of, top
-        )
+    def _score(self, rows: _Rows) -> F64:
+        popularity: F64 = super()._score(rows)
+        return rows.times + popularity / (self.popularity_.max(initial=0) + 1.0)
 
-    def _scores(self, times: np.ndarray, popularity: np.ndarray) -> np.ndarray:
-        return times + popularity / (self.popularity_.max(initial=0) + 1.0)
-
-    def _chances(self, times, share, baskets, customers, row):  # type: ignore[no-untyped-def]
-        start, end = baskets.rows_of(customers)
-        there = end > start
-        count = np.ones(len(customers))
-        count[there] = baskets.basket[end[there] - 1] - baskets.basket[start[there]] + 1
-        return np.where(times > 0, times / count[row], share / (1.0 + count[row]))
+    def _probability(self, rows: _Rows, baskets: F64) -> F64:
+        share: F64 = super()._probability(rows, baskets)
+        count = baskets[rows.row]
+        chance: F64 = np.where(rows.times > 0, rows.times / np.maximum(count, 1), share / (1.0 + count))
+        return chance
 
 
-def _times(baskets: Baskets, customers: I32, row, product, size: int) -> np.ndarray:  # type: ignore[no-untyped-def]
-    """Baskets of each row's customer that held its product."""
-    keys, counts = np.unique(baskets.customer.astype(np.int64) * size + baskets.product, return_counts=True)
-    wanted = customers[row].astype(np.int64) * size + product
-    if len(keys) == 0:
-        return np.zeros(len(wanted))
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, counts[at], 0).astype(np.float64)
+def _basket_counts(baskets: Baskets, customers: I32) -> F64:
+    """Baskets of each customer."""
+    who = baskets.basket_customer
+    return (np.searchsorted(who, customers, side="right") - np.searchsorted(who, customers)).astype(np.float64)
 
 
-def _list(best, product, probability, times, as_of: int) -> ProductList:  # type: ignore[no-untyped-def]
+def _list(rows: _Rows, best: I64, probability: F64, as_of: int) -> ProductList:
     """The chosen rows as a list; nothing is known of when, so everything is expected at once."""
     empty = ProductList.empty(*best.shape)
     there = best >= 0
-    rows = best[there]
-    empty.product[there], empty.probability[there] = product[rows], probability[rows]
-    empty.expected_at[there], empty.times[there] = as_of, times[rows]
+    chosen = best[there]
+    empty.product[there], empty.probability[there] = rows.product[chosen], probability[chosen]
+    empty.expected_at[there], empty.times[there] = as_of, rows.times[chosen]
     return empty

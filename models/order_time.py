@@ -13,7 +13,7 @@ to the buy-till-you-die model, which needs four numbers only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,16 @@ from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.bgnbd import BgNbd
 from regulars.models.curves import OrderCurves, from_hazards
+from regulars.models.fitted import check_columns
 from regulars.models.hazard_rows import (
     ADDED,
     EDGES,
     SEASONAL,
+    HazardRows,
     OrderLabels,
     bgnbd_hazards,
     hazard_inputs,
@@ -35,7 +38,16 @@ from regulars.models.hazard_rows import (
     unfold,
 )
 from regulars.models.reasons import churn_reasons
-from regulars.models.state import State, dict_part, text_part
+from regulars.models.state import State, dict_part
+from regulars.models.trees import (
+    Growth,
+    booster_part,
+    contributions,
+    grow_all,
+    predictions,
+    raw_scores,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -95,68 +107,58 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         order = bought[np.lexsort((table.moment[bought], table.customer[bought]))]
         table, labels = table.take(order), labels.take(order)
         self.names_ = table.names
-        newest = table.moment == table.moment.max()
-        self.bgnbd_ = BgNbd().fit(*histories(table.take(newest)))
-        by_bgnbd = bgnbd_hazards(self.bgnbd_, table)
+        self.bgnbd_ = BgNbd().fit(*histories(table.take(table.moment == table.moment.max())))
         rows = unfold(labels)
-        inputs = hazard_inputs(table, by_bgnbd, rows.row, rows.interval)
-        plain = inputs.shape[1] - len(SEASONAL)
+        came = int(rows.ordered.sum())
+        self.tree_weight_ = came / (came + ORDERS_FOR_HALF_WEIGHT) if 0 < came < len(rows.row) else 0.0
         self.season_weight_ = self._season_weight(table) if self.seasonal else 0.0
-        trees = int(rows.ordered.sum())
-        self.tree_weight_ = trees / (trees + ORDERS_FOR_HALF_WEIGHT) if 0 < trees < len(rows.row) else 0.0
-        self.flat_ = self._grow(inputs[:, :plain], rows.ordered) if self._uses_flat else None
-        self.season_ = self._grow(inputs, rows.ordered) if self._uses_season else None
-        self.pace_ = self._fit_pace(table, labels)
+        growths = self._hazard_growths(table, rows) | self._pace_growth(table, labels)
+        grown = dict(zip(growths, grow_all(list(growths.values()), self.threads), strict=True))
+        self.flat_, self.season_, self.pace_ = (grown.get(name) for name in ("flat", "season", "pace"))
+        self.usual_pace_ = usual_pace(labels)
         return self
-
-    @property
-    def _uses_flat(self) -> bool:
-        return self.tree_weight_ > 0 and self.season_weight_ < 1
-
-    @property
-    def _uses_season(self) -> bool:
-        return self.tree_weight_ > 0 and self.season_weight_ > 0
 
     def _season_weight(self, table: FeatureTable) -> float:
         """0 with one year of history or less, 1 with two or more."""
-        years = (table.context.as_of / 86_400e6 - table.context.first_day) / 365
+        years = (table.context.as_of / DAY - table.context.first_day) / 365
         return float(np.clip(years - 1, 0, 1))
 
-    def _grow(self, inputs: F64, label: NDArray[Any], **changes: Any) -> lgb.Booster:
-        import lightgbm as lgb
+    def _hazard_growths(self, table: FeatureTable, rows: HazardRows) -> dict[str, Growth]:
+        """The hazard without the season and the one with it, where they count at all."""
+        if self.tree_weight_ == 0:
+            return {}
+        inputs = hazard_inputs(table, bgnbd_hazards(self.bgnbd_, table), rows.row, rows.interval)
+        label = rows.ordered.astype(np.float64)
+        settings = self._settings("binary", len(label)) | {"bagging_fraction": 0.5, "bagging_freq": 1}
+        growths = {}
+        if self.season_weight_ < 1:
+            growths["flat"] = Growth(inputs[:, : -len(SEASONAL)], label, self.rounds, settings)
+        if self.season_weight_ > 0:
+            growths["season"] = Growth(inputs, label, self.rounds, settings)
+        return growths
 
-        parameters = {
-            "objective": "binary",
+    def _pace_growth(self, table: FeatureTable, labels: OrderLabels) -> dict[str, Growth]:
+        """Orders a month after the next one: a Poisson rate over the time watched; nothing where few came."""
+        came = labels.further_days > 0
+        if self.tree_weight_ == 0 or came.sum() < 4 * self.least_rows:
+            return {}
+        orders, days = labels.further_orders[came], labels.further_days[came] + PACE_PRIOR_DAYS
+        rate = (orders + usual_pace(labels) * PACE_PRIOR_DAYS) / days
+        settings = self._settings("poisson", len(rate))
+        return {"pace": Growth(table.values[came], rate * MONTH, self.rounds, settings, weight=days)}
+
+    def _settings(self, objective: str, rows: int) -> dict[str, str | float]:
+        return {
+            "objective": objective,
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
-            "min_data_in_leaf": max(5, min(self.least_rows, len(inputs) // 50)),
-            "feature_fraction": 0.5,
-            "bagging_fraction": 0.5,
-            "bagging_freq": 1,
-            "lambda_l2": 5.0,
-            "max_bin": 127,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": self.threads,
+            "min_data_in_leaf": max(5, min(self.least_rows, rows // 50)),
             "seed": self.seed,
-            "verbose": -1,
-        } | {name: value for name, value in changes.items() if name != "weight"}
-        data = lgb.Dataset(inputs, label.astype(np.float64), weight=changes.get("weight"))
-        return lgb.train(parameters, data, num_boost_round=self.rounds)
-
-    def _fit_pace(self, table: FeatureTable, labels: OrderLabels) -> lgb.Booster | float:
-        """Orders a day after the next one: a Poisson rate over the time watched."""
-        came = labels.further_days > 0
-        days, orders = labels.further_days[came], labels.further_orders[came]
-        typical = (orders.sum() + 1) / (days.sum() + PACE_PRIOR_DAYS)
-        if self.tree_weight_ == 0 or len(days) < 4 * self.least_rows:
-            return float(typical)
-        rate = (orders + typical * PACE_PRIOR_DAYS) / (days + PACE_PRIOR_DAYS)
-        return self._grow(table.values[came], rate * MONTH, objective="poisson", weight=days + PACE_PRIOR_DAYS)
+        }
 
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
         """One curve per row; a row without an order before its moment is read as a customer of no history."""
-        check_is_fitted(self, "bgnbd_")
+        self._check(table)
         by_bgnbd = bgnbd_hazards(self.bgnbd_, table)
         hazards = np.empty((len(table), len(EDGES) - 1))
         for interval in range(hazards.shape[1]):
@@ -170,82 +172,82 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
 
     def reasons(self, table: FeatureTable, horizon_days: float, top: int = 3) -> list[list[str]]:
         """For each row the strongest reasons for its chance of churn, in words with numbers in them."""
-        if self.tree_weight_ == 0:
-            return churn_reasons(table, (), np.zeros((len(table), 0)), top)
-        interval = int(np.searchsorted(EDGES, horizon_days / 3, side="right")) - 1
-        names = (*self.names_, *ADDED, *SEASONAL)
-        push = np.zeros((len(table), len(names)))
+        self._check(table)
+        interval = int(np.searchsorted(EDGES[:-1], horizon_days / 3, side="right")) - 1
         inputs = self._inputs(table, bgnbd_hazards(self.bgnbd_, table), interval)
+        push = np.zeros(inputs.shape)
         for booster, weight in self._boosters():
             seen = inputs[:, : booster.num_feature()]
-            push[:, : seen.shape[1]] -= weight * np.asarray(booster.predict(seen, pred_contrib=True))[:, :-1]
-        return churn_reasons(table, names, push, top)
+            push[:, : seen.shape[1]] -= weight * contributions(booster, seen)
+        return churn_reasons(table, self._columns, push, top)
 
     def importance(self) -> dict[str, float]:
-        """Share of each column in what the hazards learnt (gain), largest first; it adds up to 1."""
-        names = (*self.names_, *ADDED, *SEASONAL)
-        gain = np.zeros(len(names))
+        """Share of each column in what the hazards learnt (gain), largest first; adds up to 1, or 0 without trees."""
+        check_is_fitted(self, "bgnbd_")
+        gain = np.zeros(len(self._columns))
         for booster, weight in self._boosters():
             gain[: booster.num_feature()] += weight * booster.feature_importance("gain")
-        order = np.argsort(-gain, kind="stable")
-        return {names[i]: float(gain[i] / max(gain.sum(), 1e-300)) for i in order}
+        share = gain / (gain.sum() or 1.0)
+        return {self._columns[i]: float(share[i]) for i in np.argsort(-gain, kind="stable")}
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        """Names of the inputs' columns."""
+        return (*self.names_, *ADDED, *SEASONAL)
 
     def _boosters(self) -> list[tuple[lgb.Booster, float]]:
         """The hazards in use and how far each is believed."""
         pairs = ((self.flat_, 1 - self.season_weight_), (self.season_, self.season_weight_))
         return [(booster, weight) for booster, weight in pairs if booster is not None]
 
+    def _check(self, table: FeatureTable) -> None:
+        check_is_fitted(self, "bgnbd_")
+        check_columns(table, self.names_)
+
     def _inputs(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> NDArray[np.float32]:
-        if table.names != self.names_:
-            missing = sorted(set(self.names_) ^ set(table.names))
-            raise ValueError(f"the feature table is not the one this model was fitted on; it differs in {missing}")
-        every = np.arange(len(table))
-        return hazard_inputs(table, by_bgnbd, every, np.full(len(table), interval))
+        return hazard_inputs(table, by_bgnbd, np.arange(len(table)), np.full(len(table), interval))
 
     def _logits(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> F64:
         """(n,) log odds of an order in the interval: trees and buy-till-you-die, each as far as it is believed."""
         found = (1 - self.tree_weight_) * logit(by_bgnbd[:, interval])
-        inputs = self._inputs(table, by_bgnbd, interval) if self.tree_weight_ else None
+        if self.tree_weight_ == 0:
+            return found
+        inputs = self._inputs(table, by_bgnbd, interval)
         for booster, weight in self._boosters():
-            assert inputs is not None  # noqa: S101 - there are boosters only where trees have a weight
-            raw = np.asarray(booster.predict(inputs[:, : booster.num_feature()], raw_score=True))
-            found = found + self.tree_weight_ * weight * raw
+            found += self.tree_weight_ * weight * raw_scores(booster, inputs[:, : booster.num_feature()])
         return found
 
     def _pace(self, table: FeatureTable) -> F64:
-        if isinstance(self.pace_, float):
-            return np.full(len(table), self.pace_)
-        return np.asarray(self.pace_.predict(table.values)) / MONTH
+        if self.pace_ is None:
+            return np.full(len(table), self.usual_pace_)
+        return predictions(self.pace_, table.values) / MONTH
 
     def state(self) -> State:
         """The fitted parts (see `models.state`)."""
         check_is_fitted(self, "bgnbd_")
-        boosters = {"flat": self.flat_, "season": self.season_, "pace": self.pace_}
         numbers = {
             "parameters": self.get_params(),
             "names": list(self.names_),
             "bgnbd": self.bgnbd_.to_dict(),
             "season_weight": self.season_weight_,
             "tree_weight": self.tree_weight_,
-            "pace": self.pace_ if isinstance(self.pace_, float) else None,
+            "usual_pace": self.usual_pace_,
         }
-        texts = {name: part.model_to_string() for name, part in boosters.items() if hasattr(part, "model_to_string")}
-        return {"numbers": numbers, **texts}
+        return {"numbers": numbers, **texts_of({"flat": self.flat_, "season": self.season_, "pace": self.pace_})}
 
     @classmethod
     def from_state(cls, state: State) -> Self:
         """The model again."""
-        import lightgbm as lgb
-
         numbers = dict_part(state, "numbers")
         model = cls(**numbers["parameters"])
         model.names_ = tuple(numbers["names"])
         model.bgnbd_ = BgNbd.from_dict(numbers["bgnbd"])
         model.season_weight_, model.tree_weight_ = numbers["season_weight"], numbers["tree_weight"]
-        found = {
-            name: lgb.Booster(model_str=text_part(state, name)) if name in state else None
-            for name in ("flat", "season", "pace")
-        }
-        model.flat_, model.season_ = found["flat"], found["season"]
-        model.pace_ = numbers["pace"] if found["pace"] is None else found["pace"]
+        model.usual_pace_ = numbers["usual_pace"]
+        model.flat_, model.season_, model.pace_ = (booster_part(state, name) for name in ("flat", "season", "pace"))
         return model
+
+
+def usual_pace(labels: OrderLabels) -> float:
+    """Orders a day after the next one, over all who came; one order in `PACE_PRIOR_DAYS` where nobody did."""
+    return float((labels.further_orders.sum() + 1) / (labels.further_days.sum() + PACE_PRIOR_DAYS))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.models.candidates import EVIDENCE, GAP, HABITS, LAST, FIRST, NEAR, OWN, TIMES, Candidates
+from regulars.models.candidates import EVIDENCE, FIRST, GAP, HABITS, LAST, NEAR, OWN, TIMES, Candidates
 from regulars.models.catalogue import COLUMNS, Catalogue
 
 F32 = NDArray[np.float32]

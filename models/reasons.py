@@ -101,9 +101,7 @@ def count(number: float, one: str, many: str | None = None) -> str:
 
 
 def _rhythm(row: Row) -> str:
-    since, gap, orders = (
-        _value(row, name) for name in ("days_since_last_order", "usual_gap_days", "orders_total")
-    )
+    since, gap, orders = (_value(row, name) for name in ("days_since_last_order", "usual_gap_days", "orders_total"))
     if since is None:
         return "no order yet"
     text = f"last order {count(since, 'day')} ago"

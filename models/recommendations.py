@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features.shop import I32, I64, NEVER, NONE, Text
+from regulars.models.code_book import positions
 
 F64 = NDArray[np.float64]
 
@@ -73,19 +74,13 @@ class Recommendations:
 
     def ids(self, products: I32) -> Text:
         """Ids behind codes; None for `NONE`."""
-        return np.append(self.product_ids, None)[products]
+        out = np.full(products.shape, None, dtype=object)
+        out[products >= 0] = self.product_ids[products[products >= 0]]
+        return out
 
     def in_codes_of(self, product_ids: Text, products: I32) -> I32:
         """Codes translated into positions of another sorted list; `NONE` where it does not name the product."""
         return np.append(positions(self.product_ids, product_ids), NONE).astype(np.int32)[products]
-
-
-def positions(ids: Text, within: Text) -> I32:
-    """Position of each id in the sorted list `within`; `NONE` where it is not there."""
-    if len(within) == 0:
-        return np.full(len(ids), NONE, dtype=np.int32)
-    at = np.minimum(np.searchsorted(within, ids), len(within) - 1)
-    return np.where(within[at] == ids, at, NONE).astype(np.int32)
 
 
 def ranked(rows: I64, customers: int, score: NDArray[np.floating], product: I32, top: int) -> I64:

@@ -7,7 +7,7 @@ bundle writes text as `.txt`, numbers and words as JSON, arrays as `.npy` withou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Part = str | dict[str, Any] | list[Any] | NDArray[Any] | pa.Table
 State = Mapping[str, Part]
+T = TypeVar("T")
 
 
 class Stored(Protocol):
@@ -36,23 +37,25 @@ def array_part(state: State, name: str) -> NDArray[Any]:
     Raises:
         ValueError: if it is missing or something else.
     """
-    part = state.get(name)
-    if not isinstance(part, np.ndarray):
-        raise ValueError(f"the stored model has no array {name!r}; it was written by another version or is damaged")
-    return part
+    return _part(state, name, np.ndarray)
 
 
 def text_part(state: State, name: str) -> str:
-    """The part `name`, which has to be text."""
-    part = state.get(name)
-    if not isinstance(part, str):
-        raise ValueError(f"the stored model has no text {name!r}; it was written by another version or is damaged")
-    return part
+    """The part `name`, which has to be text; errors as in `array_part`."""
+    return _part(state, name, str)
 
 
 def dict_part(state: State, name: str) -> dict[str, Any]:
-    """The part `name`, which has to be a dictionary."""
+    """The part `name`, which has to be a dictionary; errors as in `array_part`."""
+    return _part(state, name, dict)
+
+
+def _part(state: State, name: str, kind: type[T]) -> T:
     part = state.get(name)
-    if not isinstance(part, dict):
-        raise ValueError(f"the stored model has no values {name!r}; it was written by another version or is damaged")
+    if part is None or not isinstance(part, kind):
+        found = "nothing" if part is None else f"a {type(part).__name__}"
+        raise ValueError(
+            f"the stored model has {found} where {name!r}, a {kind.__name__}, was expected; "
+            "it was written by another version or is damaged: train again or take another copy"
+        )
     return part

@@ -31,7 +31,7 @@ Flags = NDArray[np.bool_]
 
 UNIT = 10_000
 """Costs are added up as whole numbers of 1/10,000 of the currency unit, so that a sum cannot creep over the budget."""
-_STEPS, _ROUNDS = 50, 8
+_STEPS, _ROUNDS = 40, 8
 
 
 @dataclass(frozen=True)
@@ -103,85 +103,92 @@ def choose(options: Options, limits: Limits) -> Choice:
         return Choice(np.zeros(0, np.int64), 0.0)
     if not (options.gain > 0).all() or (np.diff(options.customer) < 0).any():
         raise ValueError("options need a positive gain, and the options of one customer to stand together")
-    free = _Prices(0.0, np.zeros(len(limits.places)), np.zeros(len(limits.minutes)))
-    best = _asked_for(options, options.gain)
+    crowd = _Crowd(options)
+    best = crowd.asks(_Prices(0.0, np.zeros(len(limits.places)), np.zeros(len(limits.minutes))))
     if _within(limits.less(options.take(best))):
         sent = best[~options.held_out[best]]
         return Choice(best, float(options.gain[sent].sum()))
-    prices = _dual(options, limits, free)
-    return Choice(_walk(options, limits, _reduced(options, prices)), _bound(options, limits, prices))
+    prices, bound = _dual(_Crowd(options.take(~options.held_out)), limits)
+    return Choice(_walk(options, limits, crowd.reduced(prices)), bound)
 
 
 def _within(left: Limits) -> bool:
     return left.budget >= 0 and bool((left.places >= 0).all() and (left.minutes >= 0).all())
 
 
-def _reduced(options: Options, prices: _Prices) -> F64:
-    """Gain less what the option takes, at its price."""
-    minute = np.append(prices.minutes, 0.0)[options.owner]  # owner -1 is the appended 0
-    return options.gain - prices.money * options.cost - prices.places[options.play] - minute * options.minutes
+class _Crowd:
+    """The customers with their options, and what they ask for at given prices."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._group = np.cumsum(np.diff(options.customer, prepend=-1) > 0)
+
+    def reduced(self, prices: _Prices) -> F64:
+        """Gain less what the option takes, at its price."""
+        given = self.options
+        minute = np.append(prices.minutes, 0.0)[given.owner]  # owner -1 is the appended 0
+        return given.gain - prices.money * given.cost - prices.places[given.play] - minute * given.minutes
+
+    def asks(self, prices: _Prices) -> Codes:
+        """Position of each customer's best option where it is worth more than nothing; the earliest of equals."""
+        reduced = self.reduced(prices)
+        worth = np.flatnonzero(reduced > 0)
+        if len(worth) == 0:
+            return worth
+        group, gain = self._group[worth], reduced[worth]
+        starts = np.flatnonzero(np.diff(group, prepend=-1))
+        best = np.maximum.reduceat(gain, starts)
+        at_best = np.flatnonzero(gain == np.repeat(best, np.diff(np.append(starts, len(group)))))
+        return worth[at_best[np.diff(group[at_best], prepend=-1) > 0]]
+
+    def bound(self, prices: _Prices, limits: Limits) -> float:
+        """Value of the dual at the prices."""
+        rent = prices.money * limits.budget if prices.money > 0 else 0.0
+        for price, amount in ((prices.places, limits.places), (prices.minutes, limits.minutes)):
+            rent += float((price[price > 0] * amount[price > 0]).sum())
+        return rent + float(self.reduced(prices)[self.asks(prices)].sum())
 
 
-def _asked_for(options: Options, reduced: F64) -> Codes:
-    """Position of each customer's best option where it is worth more than nothing; the earliest of equals."""
-    starts = np.flatnonzero(np.diff(options.customer, prepend=-1))
-    best = np.maximum.reduceat(reduced, starts)
-    size = np.diff(np.append(starts, len(options)))
-    at_best = np.where(reduced == np.repeat(best, size), np.arange(len(options)), len(options))
-    return np.minimum.reduceat(at_best, starts)[best > 0]
-
-
-def _bound(options: Options, limits: Limits, prices: _Prices) -> float:
-    """Value of the dual at the prices."""
-    sent = options.take(~options.held_out)
-    reduced = _reduced(sent, prices)
-    rent = prices.money * limits.budget if prices.money > 0 else 0.0
-    for price, amount in ((prices.places, limits.places), (prices.minutes, limits.minutes)):
-        rent += float((price[price > 0] * amount[price > 0]).sum())
-    return rent + float(reduced[_asked_for(sent, reduced)].sum() if len(sent) else 0.0)
-
-
-def _dual(options: Options, limits: Limits, prices: _Prices) -> _Prices:
-    """Prices that minimise the dual one kind after the other, until they rest or the rounds are over.
+def _dual(crowd: _Crowd, limits: Limits) -> tuple[_Prices, float]:
+    """Prices that minimise the dual one kind after the other, until they rest or the rounds are over; its value.
 
     A price's best value, the others kept, is where use falls to what there is. Owners are disjoint, so their prices
     are found side by side; so are the plays', whose interplay the rounds settle.
     """
-    sent = options.take(~options.held_out)
-    if len(sent) == 0:
-        return prices
-    highest = float(sent.gain.max())
+    given = crowd.options
+    prices = _Prices(0.0, np.zeros(len(limits.places)), np.zeros(len(limits.minutes)))
 
     def money(price: F64) -> F64:
-        used = _taken(sent, replace(prices, money=float(price[0])))
-        return np.array([float(used.cost.sum())])
+        return np.array([float(given.cost[crowd.asks(replace(prices, money=float(price[0])))].sum())])
 
     def places(price: F64) -> F64:
-        return np.bincount(_taken(sent, replace(prices, places=price)).play, minlength=len(price)).astype(np.float64)
+        asked = crowd.asks(replace(prices, places=price))
+        return np.bincount(given.play[asked], minlength=len(price)).astype(np.float64)
 
     def minutes(price: F64) -> F64:
-        used = _taken(sent, replace(prices, minutes=price))
-        own = used.owner >= 0
-        return np.bincount(used.owner[own], used.minutes[own], len(price)).astype(np.float64)
+        asked = crowd.asks(replace(prices, minutes=price))
+        asked = asked[given.owner[asked] >= 0]
+        return np.bincount(given.owner[asked], given.minutes[asked], len(price)).astype(np.float64)
 
     for _ in range(_ROUNDS):
         before = prices
+        highest = _highest(given.gain, given.cost)
         prices = replace(prices, money=float(_clear(money, np.array([limits.budget]), highest)[0]))
-        prices = replace(prices, places=_clear(places, limits.places, highest))
-        least = float(sent.minutes[sent.minutes > 0].min(initial=np.iinfo(np.int64).max))
-        prices = replace(prices, minutes=_clear(minutes, limits.minutes, highest / least))
+        prices = replace(prices, places=_clear(places, limits.places, _highest(given.gain, np.ones(len(given)))))
+        prices = replace(prices, minutes=_clear(minutes, limits.minutes, _highest(given.gain, given.minutes)))
         if _close(before, prices):
             break
-    return prices
+    return prices, crowd.bound(prices, limits)
+
+
+def _highest(gain: F64, taken: NDArray[Any]) -> float:
+    """The price of one of what is taken at which nobody asks for any."""
+    return float((gain[taken > 0] / taken[taken > 0]).max(initial=0.0))
 
 
 def _close(one: _Prices, two: _Prices) -> bool:
     same = np.isclose(one.money, two.money, rtol=1e-6) and np.allclose(one.places, two.places, rtol=1e-6)
     return bool(same and np.allclose(one.minutes, two.minutes, rtol=1e-6))
-
-
-def _taken(options: Options, prices: _Prices) -> Options:
-    return options.take(_asked_for(options, _reduced(options, prices)))
 
 
 def _clear(use: Callable[[F64], F64], amount: F64, highest: float) -> F64:

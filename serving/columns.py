@@ -47,6 +47,7 @@ TYPES: dict[str, Any] = {
 COLUMNS = tuple(TYPES)
 TEXTS = tuple(name for name, kind in TYPES.items() if kind == pa.string())
 NUMBERS = tuple(name for name, kind in TYPES.items() if kind == pa.float64())
+MOMENTS = tuple(name for name, kind in TYPES.items() if kind == _MOMENT)
 LISTS = tuple(name for name, kind in TYPES.items() if pa.types.is_list(kind))
 SCHEMA = pa.schema(list(TYPES.items()))
 

@@ -159,6 +159,7 @@ def make_list(
     chosen = _choose(candidates, _limits(candidates, budget, settings))
     rows = _rows(candidates.take(chosen.rows), settings, list_id)
     coverage = _coverage(candidates, chosen)
+    asked["uplift_from"] = "stated priors of the plays" if uplift is prior_uplift else "a learnt model"
     return OutreachList(rows, {"list_id": list_id, **asked, **_told(rows, coverage)}, coverage)
 
 
@@ -340,7 +341,6 @@ def _told(rows: pd.DataFrame, coverage: Coverage) -> dict[str, Any]:
         "never_held_out": [COMPLAINT.name],
         "cost": round(float(sent["cost"].sum()), 4),
         "expected_profit": round(float(sent["expected_profit"].sum()), 4),
-        "uplift_from": "stated priors of the plays",
         "plays": {str(play): int(count) for play, count in rows["play"].value_counts().sort_index().items()},
         "customers": dict(coverage.outcome),
         "columns": list(COLUMNS),

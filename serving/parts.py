@@ -36,7 +36,9 @@ def to_files(state: State, folder: str) -> dict[str, bytes]:
 
 def from_files(files: Mapping[str, bytes], folder: str) -> dict[str, Part]:
     """The parts whose files stand in `folder`, by name."""
-    mine = {name.removeprefix(f"{folder}/"): content for name, content in files.items() if name.startswith(f"{folder}/")}
+    mine = {
+        name.removeprefix(f"{folder}/"): content for name, content in files.items() if name.startswith(f"{folder}/")
+    }
     return {name.rpartition(".")[0]: parsed(name, content) for name, content in mine.items()}
 
 
@@ -59,8 +61,8 @@ def _written(part: Part, name: str) -> tuple[str, bytes]:
 
 
 def as_json(value: Any) -> bytes:
-    """Readable JSON in one form, whatever the order of keys; floats keep every digit."""
-    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    """Readable JSON, keys in the order given; floats keep every digit."""
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def parsed(name: str, content: bytes) -> Part:
@@ -68,7 +70,7 @@ def parsed(name: str, content: bytes) -> Part:
     if name.endswith(".txt"):
         return content.decode()
     if name.endswith(".json"):
-        return json.loads(content)  # type: ignore[no-any-return]
+        return json.loads(content)
     if name.endswith(".npy"):
-        return np.load(io.BytesIO(content), allow_pickle=False)  # type: ignore[no-any-return]
+        return np.load(io.BytesIO(content), allow_pickle=False)
     return pq.read_table(pa.BufferReader(content))

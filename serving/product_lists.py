@@ -2,42 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features.shop import I64, NEVER, Text
+from regulars.features.shop import I32, I64, NEVER, Shop, Text
+from regulars.models.fitted import Products
 from regulars.models.recommendations import ProductList, Recommendations
 
 Suggestion = dict[str, Any]
 """`product_id`, `probability`, `expected_at` (ISO text) and `reason`."""
 
 
-def suggestions(found: Recommendations, products: ProductList, has_orders: NDArray[np.bool_]) -> list[list[Suggestion]]:
-    """For each customer their products, best first.
+@runtime_checkable
+class GivesReasons(Protocol):
+    """A product model that says itself why each product is there."""
+
+    def reasons(self, shop: Shop, found: Recommendations) -> tuple[Text, Text]:
+        """Text for each product of `found.all` and of `found.new`, (customers, top)."""
+        ...
+
+
+def both_lists(
+    model: Products, shop: Shop, customers: I32, as_of: int, top: int, bought: NDArray[np.bool_]
+) -> tuple[list[list[Suggestion]], list[list[Suggestion]]]:
+    """For each customer the products they will buy, and those they will buy for the first time, best first.
 
     Args:
-        found: whose products they are.
-        products: `found.all` or `found.new`.
-        has_orders: (customers,) true where anything was ever ordered, which decides what a new product's reason is.
+        model: is asked; where it gives no reasons, the customer's own history is the reason.
+        shop: the customers' tables.
+        customers: codes.
+        as_of: the moment, in microseconds.
+        top: products at most in each list.
+        bought: (customers,) whether anything was ever ordered, which decides what a new product's reason is.
     """
+    found = model.recommend(shop, customers, as_of, top)
+    every, new = _plain_reasons(found.all, bought), _plain_reasons(found.new, bought)
+    if isinstance(model, GivesReasons):
+        every, new = model.reasons(shop, found)
+    return _suggestions(found, found.all, every), _suggestions(found, found.new, new)
+
+
+def _suggestions(found: Recommendations, products: ProductList, reasons: Text) -> list[list[Suggestion]]:
     ids, there, dates = found.ids(products.product), products.product >= 0, iso(products.expected_at)
-    columns = (ids, products.probability, dates, products.times, products.last_days, products.gap_days)
     out = []
-    for row, known in enumerate(has_orders.tolist()):
-        cells = zip(*(column[row][there[row]].tolist() for column in columns), strict=True)
+    for row, some in enumerate(there):
+        columns = (ids, products.probability, dates, reasons)
+        cells = zip(*(column[row][some].tolist() for column in columns), strict=True)
         out.append(
             [
-                {
-                    "product_id": str(product),
-                    "probability": chance,
-                    "expected_at": at,
-                    "reason": _reason(times, last, gap, known),
-                }
-                for product, chance, at, times, last, gap in cells
+                {"product_id": str(product), "probability": chance, "expected_at": at, "reason": reason}
+                for product, chance, at, reason in cells
             ]
         )
+    return out
+
+
+def _plain_reasons(products: ProductList, bought: NDArray[np.bool_]) -> Text:
+    out = np.full(products.product.shape, "", np.object_)
+    for row, place in zip(*np.nonzero(products.product >= 0), strict=True):
+        times, last, gap = (part[row, place] for part in (products.times, products.last_days, products.gap_days))
+        out[row, place] = _reason(times, last, gap, bool(bought[row]))
     return out
 
 
@@ -49,16 +75,16 @@ def iso(moments: I64) -> Text:
 
 
 def _reason(times: float, last: float, gap: float, known: bool) -> str:
-    if times >= 2:
-        rhythm = f", every {gap:.0f} days" if gap >= 1 else ""
-        return f"bought {times:.0f} times{rhythm}; last {_ago(last)}"
+    """Why this product, from what the customer's history holds of it; a model may not say when (NaN)."""
     if times >= 1:
-        return f"bought once, {_ago(last)}"
-    if known:
-        return "never bought; customers with a similar history buy it"
-    return "much bought in the shop"
+        often = "once" if times < 2 else f"{times:.0f} times"
+        rhythm = f", every {gap:.0f} days" if gap >= 1 else ""
+        return f"bought {often}{rhythm}{_last(last)}"
+    return "never bought; customers with a similar history buy it" if known else "much bought in the shop"
 
 
-def _ago(days: float) -> str:
+def _last(days: float) -> str:
+    if np.isnan(days):
+        return ""
     whole = int(days)
-    return "today" if whole == 0 else f"{whole} day{'s' if whole > 1 else ''} ago"
+    return ", last today" if whole == 0 else f", last {whole} day{'s' if whole > 1 else ''} ago"

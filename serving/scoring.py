@@ -25,11 +25,13 @@ from regulars.features.settings import Settings
 from regulars.features.shop import DAY, I32, I64, NEVER, Shop, Text, as_datetime, days
 from regulars.features.stage import STAGES, lapse_days, stage_codes
 from regulars.features.table import feature_table, features_of
+from regulars.models.code_book import positions
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import FittedModels, ValuePrediction
 from regulars.serving.columns import COLUMNS, NUMBERS, TEXTS, checked
+from regulars.serving.feature_choice import require
 from regulars.serving.known import known_since
-from regulars.serving.product_lists import suggestions
+from regulars.serving.product_lists import both_lists
 from regulars.serving.profiles import profiles
 from regulars.serving.prospects import ProspectRates, prospect_rates
 
@@ -59,6 +61,7 @@ def score(
     *,
     features: Sequence[Feature] | None = None,
     prospects: ProspectRates | None = None,
+    only: Sequence[str] | None = None,
     chunk: int = CHUNK,
 ) -> pd.DataFrame:
     """Scores of every customer known before a moment, sorted by customer id, with the columns of `columns.COLUMNS`.
@@ -75,18 +78,23 @@ def score(
         progress: called after every chunk of customers.
         features: the columns the models were fitted on; None: all that the shop allows.
         prospects: what prospects do; None: told from this shop.
+        only: ids of the customers to answer for; None: everybody.
         chunk: customers worked on at a time; the result does not depend on it.
 
     Raises:
-        ValueError: if a model answers with something that is no number or no probability.
+        ValueError: if the shop lacks what the features need, if one of `only` is not known before `as_of`, or if a
+            model answers with something that is no number or no probability.
     """
     logs = Logs(shop, settings)
     rates = prospect_rates(logs, context, as_of) if prospects is None else prospects
     chosen = features_of(shop, settings) if features is None else list(features)
+    require(shop, chosen)
     asked = settings.next_product.top if top is None else top
     scorer = _Scorer(logs, models, context, rates, chosen, as_of, asked if products else 0)
     since, allowed = known_since(shop), profiles(shop, as_of).allowed
     customers = np.flatnonzero(since < as_of).astype(np.int32)
+    if only is not None:
+        customers = _chosen(shop, customers, only)
     parts = []
     for begin in range(0, max(len(customers), 1), chunk):
         some = customers[begin : begin + chunk]
@@ -98,6 +106,16 @@ def score(
     quantiles = churn_quantiles(frame) if _empty(context.churn_quantiles) else context.churn_quantiles
     frame["churn_percentile"] = percentile(frame["churn_probability"].to_numpy(np.float64), quantiles)
     return checked(_typed(frame))
+
+
+def _chosen(shop: Shop, known: I32, only: Sequence[str]) -> I32:
+    """Codes of the customers asked for, rising."""
+    codes = positions(np.array(sorted(set(only)), np.object_), shop.customer_ids)
+    there = np.isin(codes, known)
+    if not there.all():
+        name = sorted(set(only))[int(np.argmin(there))]
+        raise ValueError(f"customer {name!r} is not known before this moment; check the id and the moment")
+    return codes
 
 
 def churn_quantiles(scores: pd.DataFrame) -> F64:
@@ -144,7 +162,7 @@ class _Scorer:
         """Rows of some customers; version and percentile are still open."""
         past = Past(self.logs, Moments(customers, np.full(len(customers), self.as_of)))
         bought = past.orders.count() > 0
-        answers = _merged(bought, self._of_models(past.moments.take(bought)), self._of_prospects(since[~bought]))
+        answers = self._answers(past.moments, bought, since)
         every, new = self._products(customers, bought)
         stages, codes = np.array(STAGES, np.object_), stage_codes(past)
         columns = answers | {
@@ -160,6 +178,13 @@ class _Scorer:
             "next_new_products": new,
         }
         return pd.DataFrame({name: columns[name] for name in COLUMNS})
+
+    def _answers(self, moments: Moments, bought: Flags, since: I64) -> Answers:
+        """The answers of both kinds of customers; models are not asked about nobody."""
+        if not bought.any():
+            return self._of_prospects(since)
+        theirs = self._of_models(moments.take(bought))
+        return theirs if bought.all() else _merged(bought, theirs, self._of_prospects(since[~bought]))
 
     def _of_models(self, moments: Moments) -> Answers:
         """Customers with an order: the models read their features."""
@@ -205,8 +230,9 @@ class _Scorer:
     def _products(self, customers: I32, bought: Flags) -> tuple[Text, Text]:
         if self.top == 0:
             return _objects([[] for _ in customers]), _objects([[] for _ in customers])
-        found = self.models.products.recommend(self.logs.shop, customers, self.as_of, self.top)
-        return _objects(suggestions(found, found.all, bought)), _objects(suggestions(found, found.new, bought))
+        shop, top = self.logs.shop, self.top
+        every, new = both_lists(self.models.products, shop, customers, self.as_of, top, bought)
+        return _objects(every), _objects(new)
 
 
 def status(past: Past, allowed: Flags) -> Text:

@@ -70,8 +70,8 @@ def _files_in(folder: Path) -> set[str]:
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent) / name
-            if path.is_symlink():
-                raise BundleError(f"{path} is a link; a bundle holds plain files only")
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                raise BundleError(f"{path} is a link or a device; a bundle holds plain files only")
             if name in files:
                 found.add(path.relative_to(folder).as_posix())
     return found - {MANIFEST}
@@ -110,7 +110,9 @@ def _read(folder: Path, name: str, entry: tuple[int, str]) -> bytes:
         content = path.read_bytes()
         if len(content) == size and _hash(content) == digest:
             return content
-    raise BundleError(f"{path} is not the file that the manifest names; it was changed or damaged. Copy the bundle again")
+    raise BundleError(
+        f"{path} is not the file that the manifest names; it was changed or damaged. Copy the bundle again"
+    )
 
 
 def _hash(content: bytes) -> str:

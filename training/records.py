@@ -1,4 +1,4 @@
-"""What a backtest found out: one record for each model, cutoff and metric, and the predictions that plots are made of."""
+"""What a backtest found out: a record for each model, cutoff and metric, and the predictions plots are made of."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def read_records(path: Path) -> list[Record]:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(rows, list):
-        raise ValueError(f"{path}: expected a list of records, found {type(rows).__name__}")
+        raise ValueError(f"{path}: expected a list of records, found {type(rows).__name__}")  # noqa: TRY004 (content)
     return [_record(row, f"{path}: record {number}") for number, row in enumerate(rows, 1)]
 
 

@@ -22,5 +22,5 @@ def days_since_contact(past: Past) -> Values:
 
 @contacts.feature(unit="contacts", empty="0")
 def ignored_in_a_row(past: Past) -> Values:
-    """Contacts sent since the last order."""
-    return past.contacts.count() - past.earlier(past.orders.last_time()).contacts.count()
+    """Contacts sent after the last order; all of them where there is none."""
+    return past.contacts.count_after(past.orders.last_time())

@@ -51,8 +51,13 @@ def margin_per_order(past: Past) -> Values:
 @money.feature(unit="currency", empty="missing")
 def last_order_revenue(past: Past) -> Values:
     """Revenue of the last order."""
-    value = past.sales.last("basket", -1) / MONEY
-    return np.where(value < 0, np.nan, value)
+    return np.where(past.last_order.count() > 0, past.last_order.sum("sold") / MONEY, np.nan)
+
+
+@money.feature(unit="currency", empty="0")
+def dearest_line(past: Past) -> Values:
+    """Revenue of the dearest line they bought so far."""
+    return past.sales.largest("sold") / MONEY
 
 
 @money.feature(unit="ratio", empty="missing")

@@ -13,10 +13,10 @@ season = Family("season", needs=("orders",))
 YEAR = 365
 
 
-@season.windowed(unit="orders", empty="0")
+@season.windowed(unit="orders", empty="0", below=YEAR)
 def orders_year_ago_next(past: Past, window: int) -> Values:
     """Orders in the {window} days that followed this day a year ago."""
-    return past.orders.count(days(YEAR), until=max(days(YEAR) - window, 0))
+    return past.orders.count(days(YEAR), until=days(YEAR) - window)
 
 
 @season.feature(unit="currency", empty="0")

@@ -45,13 +45,13 @@ def minutes_outside_tickets(past: Past) -> Values:
 @support_load.feature(unit="tickets", empty="0", needs=("support.ticket_id",))
 def tickets_open(past: Past) -> Values:
     """Tickets open now."""
-    return past.support.sum("open_change")
+    return past.support.current("tickets_open", 0)
 
 
 @support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
 def oldest_open_ticket_days(past: Past) -> Values:
-    """Age of the oldest ticket that is open now."""
-    return past.support.days_since(past.support.last("oldest_open", NEVER))
+    """Days since the oldest ticket that is open now was opened (or reopened)."""
+    return past.support.days_since(past.support.current("oldest_open", NEVER))
 
 
 @support_load.feature(unit="tickets", empty="0", needs=("support.ticket_id",))
@@ -62,26 +62,26 @@ def reopened_365d(past: Past) -> Values:
 
 @support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
 def first_reply_days(past: Past) -> Values:
-    """Mean time from opening a ticket to its first reply."""
-    return ratio(past.support.sum("reply_wait"), past.support.sum("first_reply")) / DAY
+    """Mean time from opening (or reopening) a ticket to the first reply after it."""
+    return ratio(past.support.current("reply_wait", 0), past.support.current("replies", 0)) / DAY
 
 
 @support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
 def resolution_days(past: Past) -> Values:
-    """Mean time from opening a ticket to closing it."""
-    return ratio(past.support.sum("resolution"), past.support.sum("resolved")) / DAY
+    """Mean time from opening (or reopening) a ticket to closing it."""
+    return ratio(past.support.current("resolution", 0), past.support.current("closings", 0)) / DAY
 
 
 @support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
 def last_resolution_days(past: Past) -> Values:
-    """Time from opening to closing of the ticket closed last."""
-    taken = past.support.last_where("resolution", "resolved", -1)
+    """Time from opening (or reopening) to closing of the ticket closed last."""
+    taken = past.support.current("last_resolution", -1)
     return np.where(taken < 0, np.nan, taken / DAY)
 
 
 @support_load.windowed(unit="complaints", empty="0", needs=("support.is_complaint",))
 def complaints(past: Past, last: int) -> Values:
-    """Complaints in the last {window} days."""
+    """Tickets with a complaint, and complaints outside tickets, in the last {window} days."""
     return past.support.sum("complained", last)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from regulars.features.asof import ratio
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
@@ -25,5 +27,5 @@ def active_span_share(past: Past) -> Values:
 @tenure.feature(unit="orders a month", empty="missing")
 def orders_per_month(past: Past) -> Values:
     """Orders per 30 days of tenure, a tenure of less than 30 days counting as 30."""
-    months = past.orders.days_since_first() / 30
-    return past.orders.count() / months.clip(min=1)
+    months = np.maximum(past.orders.days_since_first() / 30, 1)
+    return ratio(past.orders.count(), months)

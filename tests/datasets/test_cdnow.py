@@ -8,7 +8,6 @@ import pytest
 from regulars.datasets.cdnow import load
 from regulars.datasets.writing import LoadError
 
-SHARED = Path(__file__).parents[2].parent / "shared/data/cdnow/sample.parquet"
 MASTER = """\
  00001 19970101  1   11.77
  00002 19970112  1   12.00
@@ -65,9 +64,7 @@ def test_other_text_is_refused(tmp_path: Path, text: str, message: str) -> None:
         load(tmp_path / "a.txt", tmp_path / "shop")
 
 
-def test_the_shared_sample(tmp_path: Path) -> None:
-    if not SHARED.exists():
-        pytest.skip("the sample is not under ../shared/data")
-    assert load(SHARED, tmp_path / "shop").rows_kept == 6_919
+def test_the_shared_sample(tmp_path: Path, shared_data: Path) -> None:
+    assert load(shared_data / "cdnow/sample.parquet", tmp_path / "shop").rows_kept == 6_919
     assert orders(tmp_path / "shop")[:2] == [("4", "4-19970101-1", 2, 29.33), ("4", "4-19970118-1", 2, 29.73)]
     assert len({customer for customer, *_ in orders(tmp_path / "shop")}) == 2_357

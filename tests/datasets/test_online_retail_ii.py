@@ -11,7 +11,6 @@ import pytest
 from regulars.datasets.online_retail_ii import BAD_DEBT, CONTRADICTION, HEADER, OVERLAP, load
 from regulars.datasets.writing import LoadError
 
-SHARED = Path(__file__).parents[2].parent / "shared/data/online_retail_ii/online_retail_II.csv.gz"
 LINES = """\
 1,85048,BALL,12,2010-12-01 07:45:00,6.95,13085,France
 1,post,POSTAGE,1,2010-12-01 07:45:00,18,13085,France
@@ -103,11 +102,9 @@ def test_what_is_not_this_data_is_refused_and_leaves_nothing(
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not SHARED.exists():
-        pytest.skip("the public file is not under ../shared/data")
+def real(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
     out = tmp_path_factory.mktemp("real") / "shop"
-    summary = load(SHARED, out)
+    summary = load(shared_data / "online_retail_ii/online_retail_II.csv.gz", out)
     assert summary.rows_read == 1_044_847
     assert summary.removed == {OVERLAP: 0, BAD_DEBT: 6, CONTRADICTION: 1}
     return out

@@ -9,8 +9,6 @@ import pytest
 from regulars.datasets.tafeng import load
 from regulars.datasets.writing import LoadError
 
-SHARED = Path(__file__).parents[2].parent / "shared/data/tafeng/baskets.parquet"
-
 
 def write(folder: Path, lines: list[tuple[int, int, int, str]]) -> Path:
     names = ("user_id", "order_number", "product_id", "part")
@@ -63,9 +61,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         load(tmp_path / "b.parquet", tmp_path / "shop")
 
 
-def test_the_shared_split(tmp_path: Path) -> None:
-    if not SHARED.exists():
-        pytest.skip("the split is not under ../shared/data")
-    assert load(SHARED, tmp_path / "shop").rows_kept == 571_933
+def test_the_shared_split(tmp_path: Path, shared_data: Path) -> None:
+    assert load(shared_data / "tafeng/baskets.parquet", tmp_path / "shop").rows_kept == 571_933
     last = {customer for customer, _, _, day in orders(tmp_path / "shop") if day == "2001-02-28"}
     assert len(last) == 13_858
