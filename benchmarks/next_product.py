@@ -1,4 +1,4 @@
-"""Next products, ours beside the baselines and TIFU-KNN, on the same customers: python benchmarks/next_product.py
+"""Next products, ours beside the baselines and TIFU-KNN, on the same customers: `python benchmarks/next_product.py`.
 
 Ta-Feng in the split of 'A next basket recommendation reality check' (fold 0, order numbers dated a week apart), and
 Online Retail II (Chen, CC BY 4.0; 90 days from each cutoff, customers who bought in the window). After each figure of
@@ -45,9 +45,10 @@ def cases(names: list[str]) -> Iterator[Case]:
         shop, customers = tafeng()
         yield Case("Ta-Feng, fold 0", shop, TAFENG_AS_OF, PERIOD_DAYS, customers)
     cutoffs = [name for name in CUTOFFS if not names or name in names]
-    shop = online_retail_ii() if cutoffs else None
+    if not cutoffs:
+        return
+    shop = online_retail_ii()
     for cutoff in cutoffs:
-        assert shop is not None
         moment = as_time(cutoff)
         log = PurchaseLog.of(shop)
         came, _ = log.bought_between(moment, moment + 90 * DAY, moment + 90 * DAY)

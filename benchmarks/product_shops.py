@@ -42,7 +42,7 @@ def online_retail_ii() -> Shop:
 
 
 def tafeng(fold: int = 0) -> tuple[Shop, I32]:
-    """Ta-Feng in the Reality Check's split, future baskets at `TAFENG_AS_OF`: the shop, and the fold's test customers."""
+    """Ta-Feng in the Reality Check's split, future baskets at `TAFENG_AS_OF`: shop, and the fold's test customers."""
     table = pq.read_table(DATA / "tafeng" / "baskets.parquet")
     user, number = table["user_id"].to_numpy().astype(np.int64), table["order_number"].to_numpy().astype(np.int64)
     future = table["part"].to_numpy(zero_copy_only=False) == "future"

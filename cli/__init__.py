@@ -1,1 +1,1 @@
-"""The command line: the only place that asks the clock and prints."""
+"""The command line, where data, models, MLflow and files meet."""

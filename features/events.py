@@ -169,7 +169,7 @@ class EventLog:
         return self._remember(("extreme", column, where, greatest), make)
 
     def decayed(self, column: str | None, half_life: int) -> NDArray[np.float64]:
-        """(n,) at each row, the sum of the column so far, each halved with every `half_life` before the latest event."""
+        """(n,) at each row, the sum of the column so far, halved for every `half_life` before the latest event."""
 
         def make() -> NDArray[np.float64]:
             return kernels.decayed(self.start, self.time, self.values(column), half_life)

@@ -24,7 +24,7 @@ Columns = dict[str, NDArray[np.integer] | NDArray[np.bool_]]
 
 SUPPORT = ("event", "ticket", "minutes", "satisfaction", "complaint", "opened", "reopened", "rated", "outside")
 CONTACTS = ("cost", "play")
-ADVOCACY = ("referral", "review", "rating")
+ADVOCACY = ("referral", "review", "rating", "rated")
 
 
 class Logs:
@@ -83,10 +83,12 @@ class Logs:
         rows = self.shop.advocacy
         if rows is None:
             return EventLog.empty(self.keys, ADVOCACY)
+        review = rows.kind == Advocacy.KINDS.index(Advocacy.REVIEW)
         columns: Columns = {
             "referral": rows.kind == Advocacy.KINDS.index(Advocacy.REFERRAL),
-            "review": rows.kind == Advocacy.KINDS.index(Advocacy.REVIEW),
-            "rating": rows.rating,
+            "review": review,
+            "rating": rows.rating * review,
+            "rated": review & (rows.rating > 0),
         }
         return EventLog.build(self.keys, rows.customer, rows.time, rows.visible, columns)
 

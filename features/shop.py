@@ -86,7 +86,7 @@ class SupportEvents(Rows):
 
 @dataclass(frozen=True)
 class CustomerChanges(Rows):
-    """What was known of each customer. `time` is `valid_from`; `NEVER` there and in `visible` marks a row without it."""
+    """What was known of each customer. `time` is `valid_from`; `NEVER` there and in `visible` marks one without it."""
 
     customer: I32
     signed_up_at: I64
@@ -169,15 +169,15 @@ class Shop:
         return all(name in self.given for name in names)
 
 
-def as_time(moment: str | np.datetime64 | Any) -> int:
+def as_time(moment: Any) -> int:
     """A moment in the shop's wall time ('2011-09-01', a datetime, a Timestamp) as microseconds.
 
     Raises:
         ValueError: for something that is no moment, or a moment with a time zone (give wall time).
     """
+    if getattr(moment, "tzinfo", None) is not None:
+        raise ValueError(f"{moment!r} has a time zone; a moment is given in the shop's wall time, without one")
     try:
-        if getattr(moment, "tzinfo", None) is not None:
-            raise ValueError(f"{moment!r} has a time zone; a moment is given in the shop's wall time, without one")
         value = np.datetime64(moment, "us")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{moment!r} is no moment: write it as 2011-09-01 or 2011-09-01T08:00 ({error})") from error

@@ -7,6 +7,7 @@ out of it, so that the answers cannot contradict each other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class OrderCurves:
         right = int(np.clip(np.searchsorted(self.edges, horizon_days), 1, len(self.edges) - 1))
         part = (horizon_days - self.edges[right - 1]) / (self.edges[right] - self.edges[right - 1])
         before, after = self._log[:, right - 1], self._log[:, right]
-        return np.exp(before + part * (after - before))
+        return np.asarray(np.exp(before + part * (after - before)))
 
     def expected_orders(self, horizon_days: float) -> F64:
         """(n,) expected number of orders within the horizon.
@@ -55,17 +56,18 @@ class OrderCurves:
         pace for the rest of the time: E[N] = 1 - S(d) + pace * integral of (1 - S) from 0 to d.
         """
         first = 1 - self.churn(horizon_days)
-        return first + self.pace * (horizon_days - self._waiting(horizon_days))
+        return first + self.pace * np.maximum(horizon_days - self._waiting(horizon_days), 0.0)
 
     def quantile_days(self, probability: float) -> F64:
         """(n,) the day by which the next order has come with this probability; NaN if not within `LAST_DAY`."""
+        if not 0 < probability < 1:
+            raise ValueError(f"a quantile is asked for with a probability between 0 and 1, not {probability}")
         target = np.log1p(-probability)
-        falls = self._log <= target
-        right = np.clip(falls.argmax(axis=1), 1, len(self.edges) - 1)
+        falls = self._log <= target  # never at day 0, where the logarithm is 0
+        right = np.maximum(falls.argmax(axis=1), 1)
         rows = np.arange(len(self))
         before, after = self._log[rows, right - 1], self._log[rows, right]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            part = np.where(after < before, (target - before) / (after - before), 0.0)
+        part = (target - before) / np.where(after < before, after - before, -1.0)
         day = self.edges[right - 1] + part * (self.edges[right] - self.edges[right - 1])
         return np.where(falls.any(axis=1), day, np.nan)
 
@@ -73,19 +75,19 @@ class OrderCurves:
         """(n, m) probability of no order before each of m days."""
         return np.column_stack([self.churn(float(day)) for day in days])
 
-    @property
+    @cached_property
     def _log(self) -> F64:
         return np.log(np.maximum(self.survival, 1e-300))
 
     def _waiting(self, horizon_days: float) -> F64:
         """Integral of the survival curve from 0 to the horizon, in days, piece by piece in closed form."""
         edges = np.append(self.edges[self.edges < horizon_days], horizon_days)
-        survival = np.column_stack([self.churn(float(edge)) for edge in edges])
-        width, drop = np.diff(edges), survival[:, :-1] - survival[:, 1:]
-        rate = np.log(survival[:, :-1]) - np.log(survival[:, 1:])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            pieces = np.where(rate > 1e-9, width * drop / rate, width * survival[:, :-1])  # noqa: PLR2004 (flat: no drop)
-        return pieces.sum(axis=1)
+        survival = self.survival_at(edges)
+        before, after, width = survival[:, :-1], survival[:, 1:], np.diff(edges)
+        rate = np.log(before) - np.log(after)
+        flat = rate < 1e-9
+        pieces = np.where(flat, before, (before - after) / np.where(flat, 1.0, rate)) * width
+        return np.asarray(pieces.sum(axis=1))
 
 
 def _check_horizon(horizon_days: float) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features.shop import DAY, I64
+from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.bgnbd import BgNbd
 from regulars.models.curves import LAST_DAY
@@ -26,6 +26,8 @@ F64 = NDArray[np.float64]
 EDGES: F64 = np.array([0, 7, 15, 30, 45, 60, 90, 120, 180, 270, 365, 545, LAST_DAY])
 """Days at which intervals begin and end: narrow where most orders come, wide where few are left."""
 YEAR = 365.25
+LIFT_DAYS = 364
+"""Days ahead up to which the shop's season a year ago is known at the moment (see `ShopContext.year_ago_lift`)."""
 
 RECENCY = "days_since_last_order"
 ADDED = ("days_since_last_order_then", "interval", "order_chance_bgnbd")
@@ -78,7 +80,7 @@ def histories(table: FeatureTable) -> tuple[F64, F64, F64]:
     """Repeat order days, days from the first to the last, and days since the first: what BG/NBD knows of a customer."""
     tenure = np.nan_to_num(table.column("tenure_days"))
     recency = np.clip(tenure - np.nan_to_num(table.column(RECENCY)), 0, tenure)
-    repeats = np.maximum(table.column("order_days_total") - 1, 0)
+    repeats = np.maximum(np.nan_to_num(table.column("order_days_total")) - 1, 0)
     return repeats, np.where(repeats > 0, recency, 0.0), tenure
 
 
@@ -91,35 +93,38 @@ def bgnbd_hazards(model: BgNbd, table: FeatureTable) -> F64:
     return np.clip(1 - survival[:, 1:] / np.maximum(survival[:, :-1], 1e-300), 1e-6, 1 - 1e-6)
 
 
-def hazard_inputs(table: FeatureTable, by_bgnbd: F64, row: NDArray[np.intp], interval: NDArray[np.intp]) -> F64:
-    """(m, columns) the table's columns and what holds at the interval; the last three (`SEASONAL`) name the season."""
+def hazard_inputs(
+    table: FeatureTable, by_bgnbd: F64, row: NDArray[np.integer], interval: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """(m, columns) the table's columns, `ADDED` and `SEASONAL`: what is known of a row at an interval.
+
+    Args:
+        table: (n) rows.
+        by_bgnbd: (n, intervals) of `bgnbd_hazards`.
+        row: (m,) rows of the table.
+        interval: (m,) intervals they are looked at in.
+    """
     start, end = EDGES[interval], EDGES[interval + 1]
-    inputs = np.empty((len(row), len(table.names) + len(ADDED) + len(SEASONAL)), np.float32)
-    inputs[:, : len(table.names)] = table.values[row]
     middle = table.moment[row] / DAY + np.minimum((start + end) / 2, start + YEAR / 2)
     turn = 2 * np.pi * (middle % YEAR) / YEAR
-    added = (
-        table.column(RECENCY)[row] + start,
-        interval,
-        by_bgnbd[row, interval],
-        np.sin(turn),
-        np.cos(turn),
-        year_ago_lifts(table)[row, interval],
-    )
-    for i, column in enumerate(added):
-        inputs[:, len(table.names) + i] = column
+    added = (table.column(RECENCY)[row] + start, interval, by_bgnbd[row, interval])
+    seasonal = (np.sin(turn), np.cos(turn), year_ago_lifts(table)[row, interval])
+    known = len(table.names)
+    inputs = np.empty((len(row), known + len(added) + len(seasonal)), np.float32)
+    inputs[:, :known] = table.values[row]
+    for i, column in enumerate((*added, *seasonal), start=known):
+        inputs[:, i] = column
     return inputs
 
 
 def year_ago_lifts(table: FeatureTable) -> F64:
-    """(n, intervals) how much livelier the shop was in the same interval a year ago (see `ShopContext`)."""
+    """(n, intervals) how much livelier the shop was in the same interval a year ago (see `ShopContext`).
+
+    NaN for intervals that end more than a year ahead: their year-ago days are not over at the moment.
+    """
     moments, which = np.unique(table.moment, return_inverse=True)
     lifts = np.full((len(moments), len(EDGES) - 1), np.nan)
-    for k in range(len(EDGES) - 1):
-        if EDGES[k + 1] <= YEAR:
-            lifts[:, k] = table.context.year_ago_lift(moments, *_spans(k, moments))
+    for k in np.flatnonzero(EDGES[1:] <= LIFT_DAYS):
+        start, end = np.full(len(moments), EDGES[k]), np.full(len(moments), EDGES[k + 1])
+        lifts[:, k] = table.context.year_ago_lift(moments, start, end)
     return lifts[which]
-
-
-def _spans(interval: int, moments: I64) -> tuple[F64, F64]:
-    return np.full(len(moments), EDGES[interval]), np.full(len(moments), EDGES[interval + 1])

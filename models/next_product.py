@@ -77,7 +77,7 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         horizon_days: int = 90,
         candidates: Limits = Limits(),  # noqa: B008 - immutable
         moments: int = 3,
-        customers_per_moment: int = 3_000,
+        customers_per_moment: int = 2_000,
         negatives: float = 0.2,
         pool: int = 20_000,
         mine: bool = True,

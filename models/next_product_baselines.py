@@ -85,15 +85,14 @@ class PopularProducts(BaseEstimator):  # type: ignore[misc]
         sizes = end - start
         own = np.repeat(start - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
         best = np.argsort(-self.popularity_, kind="stable")[: int((self.popularity_ > 0).sum())]
-        best = best[: top + int(sizes.max(initial=0))]
-        everyone = np.arange(len(customers))
-        row = np.concatenate([np.repeat(everyone, sizes), np.repeat(everyone, len(best))])
-        product = np.concatenate([baskets.product[own], np.tile(best, len(customers))])
-        keys, count = np.unique(row * max(products, 1) + product, return_counts=True)
-        rows, names = np.divmod(keys, max(products, 1))
-        # Each popular product was counted once beside the baskets that held it.
-        times = count - np.isin(names, best)
-        return _Rows(rows.astype(np.int64), names.astype(np.int32), times.astype(np.float64))
+        shown = np.minimum(top + sizes, len(best))
+        place = np.arange(shown.sum()) - np.repeat(np.cumsum(shown) - shown, shown)
+        everyone, size = np.arange(len(customers)), max(products, 1)
+        held = np.repeat(everyone, sizes) * size + baskets.product[own]
+        offered = np.repeat(everyone, shown) * size + best[place]
+        keys = np.unique(np.concatenate([held, offered]))
+        times = np.bincount(np.searchsorted(keys, held), minlength=len(keys))
+        return _Rows(keys // size, (keys % size).astype(np.int32), times.astype(np.float64))
 
     def _score(self, rows: _Rows) -> F64:
         """What rows are ranked by."""
@@ -117,7 +116,8 @@ class PersonalTopProducts(PopularProducts):
 
     def _score(self, rows: _Rows) -> F64:
         popularity: F64 = super()._score(rows)
-        return rows.times + popularity / (self.popularity_.max(initial=0) + 1.0)
+        score: F64 = rows.times + popularity / (self.popularity_.max(initial=0) + 1.0)
+        return score
 
     def _probability(self, rows: _Rows, baskets: F64) -> F64:
         share: F64 = super()._probability(rows, baskets)

@@ -7,8 +7,9 @@ horizon, the number of orders and the next date are read off it.
 Ranking customers is easy; the level is not, because shops have seasons. A tree that may look at the calendar learns
 that autumn is busy, but from a single autumn it cannot know which part of that was the season and which part chance
 or growth. So two hazards are fitted, one that sees the season and one that does not, and the first is believed in
-proportion to how much of a second year the shop's history holds. Where the history holds few orders, both give way
-to the buy-till-you-die model, which needs four numbers only.
+proportion to how much of a second year the shop's history holds. Where the history is short or holds few orders, both
+give way to the buy-till-you-die model, which needs four numbers only: trees that have seen nothing but the weeks
+before Christmas expect Christmas to go on.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ F64 = NDArray[np.float64]
 
 ORDERS_FOR_HALF_WEIGHT = 300
 """Orders seen in training rows at which the trees count as much as the buy-till-you-die model."""
+YEARS_FOR_FULL_WEIGHT = 2
+"""Years of history from which on the trees need no help with the level; with less they count in proportion."""
 MONTH = 30.0
 """Days; the pace is learnt as orders in so many."""
 PACE_PRIOR_DAYS = 30.0
@@ -69,15 +72,15 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         rounds: trees of each hazard.
         learning_rate, leaves, least_rows: of the trees; least_rows is the number of rows a leaf has to hold.
         seasonal: whether the calendar may be used at all.
-        seed: of the samples the trees are grown on.
-        threads: of the fit; the answer does not depend on it.
+        seed: of the choice of columns that each tree may look at.
+        threads: boosters grown at a time; the answer does not depend on it.
     """
 
     def __init__(
         self,
-        rounds: int = 150,
-        learning_rate: float = 0.05,
-        leaves: int = 15,
+        rounds: int = 75,
+        learning_rate: float = 0.1,
+        leaves: int = 8,
         least_rows: int = 200,
         seasonal: bool = True,
         seed: int = 0,
@@ -109,19 +112,14 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         self.names_ = table.names
         self.bgnbd_ = BgNbd().fit(*histories(table.take(table.moment == table.moment.max())))
         rows = unfold(labels)
-        came = int(rows.ordered.sum())
-        self.tree_weight_ = came / (came + ORDERS_FOR_HALF_WEIGHT) if 0 < came < len(rows.row) else 0.0
-        self.season_weight_ = self._season_weight(table) if self.seasonal else 0.0
+        years = (table.context.as_of / DAY - table.context.first_day) / 365
+        self.tree_weight_ = tree_weight(rows, years)
+        self.season_weight_ = float(np.clip(years - 1, 0, 1)) if self.seasonal else 0.0
         growths = self._hazard_growths(table, rows) | self._pace_growth(table, labels)
         grown = dict(zip(growths, grow_all(list(growths.values()), self.threads), strict=True))
         self.flat_, self.season_, self.pace_ = (grown.get(name) for name in ("flat", "season", "pace"))
         self.usual_pace_ = usual_pace(labels)
         return self
-
-    def _season_weight(self, table: FeatureTable) -> float:
-        """0 with one year of history or less, 1 with two or more."""
-        years = (table.context.as_of / DAY - table.context.first_day) / 365
-        return float(np.clip(years - 1, 0, 1))
 
     def _hazard_growths(self, table: FeatureTable, rows: HazardRows) -> dict[str, Growth]:
         """The hazard without the season and the one with it, where they count at all."""
@@ -129,7 +127,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             return {}
         inputs = hazard_inputs(table, bgnbd_hazards(self.bgnbd_, table), rows.row, rows.interval)
         label = rows.ordered.astype(np.float64)
-        settings = self._settings("binary", len(label)) | {"bagging_fraction": 0.5, "bagging_freq": 1}
+        settings = self._settings("binary", len(label))
         growths = {}
         if self.season_weight_ < 1:
             growths["flat"] = Growth(inputs[:, : -len(SEASONAL)], label, self.rounds, settings)
@@ -153,6 +151,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
             "min_data_in_leaf": max(5, min(self.least_rows, rows // 50)),
+            "feature_fraction": 0.3,
             "seed": self.seed,
         }
 
@@ -246,6 +245,14 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         model.usual_pace_ = numbers["usual_pace"]
         model.flat_, model.season_, model.pace_ = (booster_part(state, name) for name in ("flat", "season", "pace"))
         return model
+
+
+def tree_weight(rows: HazardRows, years: float) -> float:
+    """How far the trees are believed, 0 to 1; 0 where every interval had an order or none had."""
+    came = int(rows.ordered.sum())
+    if not 0 < came < len(rows.row):
+        return 0.0
+    return float(came / (came + ORDERS_FOR_HALF_WEIGHT) * np.clip(years / YEARS_FOR_FULL_WEIGHT, 0, 1))
 
 
 def usual_pace(labels: OrderLabels) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from regulars.features.table import FeatureTable
 from regulars.models.baselines import ChurnFactorBaseline, RecencyBaseline, ScoreBaseline
@@ -65,6 +66,7 @@ class ScoreOrderTimes(BaseEstimator):  # type: ignore[misc]
 
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
         """One curve per row: survival at the horizon is the baseline's, the hazard constant; 1 without an order."""
+        check_is_fitted(self, "pace_")
         churn = np.full(len(table), 1 - 1e-9)
         known = buyers(table)
         if known.any():
@@ -73,11 +75,13 @@ class ScoreOrderTimes(BaseEstimator):  # type: ignore[misc]
         return OrderCurves(EDGES, survival, np.full(len(table), self.pace_))
 
     def reasons(self, table: FeatureTable, horizon_days: float, top: int = 3) -> list[list[str]]:
-        """What is known of each customer."""
+        """What is known of each customer; the same at every horizon."""
+        del horizon_days
         return plain_reasons(table, top)
 
     def state(self) -> State:
         """The fitted numbers."""
+        check_is_fitted(self, "pace_")
         return {"numbers": {"parameters": self.get_params(), "model": self.model_.to_dict(), "pace": self.pace_}}
 
     @classmethod
@@ -101,6 +105,7 @@ class BgNbdOrderTimes(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, table: FeatureTable, labels: OrderLabels) -> Self:
         """Fits on the histories at the newest moment; labels are there for the contract."""
+        del labels
         newest = buyers(table) & (table.moment == table.moment.max())
         if not newest.any():
             raise ValueError("there is no customer with an order before the newest moment; nothing can be learnt")
@@ -109,6 +114,7 @@ class BgNbdOrderTimes(BaseEstimator):  # type: ignore[misc]
 
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
         """The exact chance of no order by each edge; the pace makes the expected orders of a year its own."""
+        check_is_fitted(self, "model_")
         frequency, recency, tenure = histories(table)
         survival = np.ones((len(table), len(EDGES)))
         for k, day in enumerate(EDGES[1:], start=1):
@@ -122,11 +128,13 @@ class BgNbdOrderTimes(BaseEstimator):  # type: ignore[misc]
         return OrderCurves(EDGES, bare.survival, pace)
 
     def reasons(self, table: FeatureTable, horizon_days: float, top: int = 3) -> list[list[str]]:
-        """What is known of each customer."""
+        """What is known of each customer; the same at every horizon."""
+        del horizon_days
         return plain_reasons(table, top)
 
     def state(self) -> State:
         """The fitted numbers."""
+        check_is_fitted(self, "model_")
         return {"numbers": {"model": self.model_.to_dict()}}
 
     @classmethod
@@ -145,13 +153,15 @@ class UsualGapOrderTimes(BaseEstimator):  # type: ignore[misc]
     """
 
     def fit(self, table: FeatureTable, labels: OrderLabels) -> Self:
-        """Learns the shop's median gap, for customers with a single order."""
+        """Learns the shop's median gap, for customers with a single order; labels are there for the contract."""
+        del labels
         gaps = table.column("usual_gap_days")
         self.shop_gap_ = float(np.nanmedian(gaps)) if np.isfinite(gaps).any() else LAST_DAY / 2
         return self
 
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
         """A constant hazard per customer."""
+        check_is_fitted(self, "shop_gap_")
         gaps = table.column("usual_gap_days")
         gap = np.where(np.isnan(gaps), self.shop_gap_, gaps)
         due = np.maximum(gap - np.nan_to_num(table.column("days_since_last_order")), 1.0)
@@ -159,11 +169,13 @@ class UsualGapOrderTimes(BaseEstimator):  # type: ignore[misc]
         return OrderCurves(EDGES, np.maximum(np.exp(-rate[:, None] * EDGES), 1e-300), 1 / np.maximum(gap, 1.0))
 
     def reasons(self, table: FeatureTable, horizon_days: float, top: int = 3) -> list[list[str]]:
-        """What is known of each customer."""
+        """What is known of each customer; the same at every horizon."""
+        del horizon_days
         return plain_reasons(table, top)
 
     def state(self) -> State:
         """The fitted number."""
+        check_is_fitted(self, "shop_gap_")
         return {"numbers": {"shop_gap": self.shop_gap_}}
 
     @classmethod

@@ -7,6 +7,7 @@ a shopkeeper would use.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 
@@ -19,20 +20,21 @@ from regulars.features.table import FeatureTable
 F64 = NDArray[np.float64]
 Row = Mapping[str, float]
 
-THEMES = {
-    "frequency": "rhythm",  # last order, usual gap and number of orders are one story
-    "recency": "rhythm",
-    "season": "season",
-}
-"""Families told as another theme."""
-DERIVED = {
+FAMILY_THEMES = {"frequency": "rhythm", "recency": "rhythm"}
+"""Families told as another theme: last order, usual gap and number of orders are one story."""
+COLUMNS = {
+    "returned_share": "returns",
+    "days_since_last_return": "returns",
     "days_since_last_order_then": "rhythm",
     "order_chance_bgnbd": "rhythm",
     "season_sine": "season",
     "season_cosine": "season",
     "year_ago_lift": "season",
 }
-"""Themes of columns that are made by a model and belong to no family; 'interval' belongs to none."""
+"""Themes of columns that are told apart from their family, or made by a model; 'interval' is not told."""
+WINDOW = re.compile(r"_\d+d$")
+UNNOTICED = 0.02
+"""A push on the log odds too small to be called one."""
 
 
 def churn_reasons(table: FeatureTable, names: tuple[str, ...], push: F64, top: int) -> list[list[str]]:
@@ -47,47 +49,48 @@ def churn_reasons(table: FeatureTable, names: tuple[str, ...], push: F64, top: i
     Returns:
         n lists of `top` sentences; where fewer themes pushed, what is known of the customer fills them up.
     """
-    themes = [theme_of(name) for name in names]
+    themes = np.array([theme_of(name) for name in names], dtype=np.str_)
     known = [theme for theme in SENTENCES if theme in themes]
-    pushes = np.column_stack(
-        [push[:, [i for i, theme in enumerate(themes) if theme == one]].sum(axis=1) for one in known]
-        or [np.zeros((len(table), 0))]
-    )
-    order = np.argsort(-np.abs(pushes), axis=1, kind="stable")
+    pushes = np.zeros((len(table), len(known)))
+    for k, theme in enumerate(known):
+        pushes[:, k] = push[:, themes == theme].sum(axis=1)
+    strongest = np.argsort(-np.abs(pushes), axis=1, kind="stable")
     found = []
-    for i in range(len(table)):
-        row = dict(zip(table.names, table.values[i].tolist(), strict=True))
-        ranked = [(known[k], float(pushes[i, k])) for k in order[i]]
-        found.append(_sentences(row, ranked, top))
+    for values, mine, order in zip(table.values.tolist(), pushes.tolist(), strongest.tolist(), strict=True):
+        row = dict(zip(table.names, values, strict=True))
+        found.append(_sentences(row, [(known[k], mine[k]) for k in order], top))
     return found
 
 
 def _sentences(row: Row, ranked: list[tuple[str, float]], top: int) -> list[str]:
-    said: list[str] = []
+    found: dict[str, str] = {}
     for theme, push in [*ranked, *((theme, 0.0) for theme in SENTENCES)]:
         text = SENTENCES[theme](row)
-        if text and not any(text == old.split(" (")[0] for old in said):
-            effect = "" if abs(push) < 0.02 else " (raises the risk)" if push > 0 else " (lowers the risk)"  # noqa: PLR2004
-            said.append(text + effect)
-        if len(said) == top:
+        if text and text not in found:
+            found[text] = _effect(push)
+        if len(found) >= top:
             break
-    return said
+    return [text + effect for text, effect in found.items()]
+
+
+def _effect(push: float) -> str:
+    if abs(push) < UNNOTICED:
+        return ""
+    return " (raises the risk)" if push > 0 else " (lowers the risk)"
 
 
 @cache
 def _families() -> dict[str, str]:
-    """Family of each feature, by name without its window."""
-    return {feature.name: family.name for family in FAMILIES for feature in family.features(range(1, 731))}
+    """Family of each feature, by its name without a window."""
+    features = [feature for family in FAMILIES for feature in family.features((1,))]
+    return {feature.name.removesuffix("_1d"): feature.family for feature in features}
 
 
 def theme_of(column: str) -> str:
     """The theme under which a column is told; '' for one that is not told."""
-    if column in DERIVED:
-        return DERIVED[column]
-    family = _families().get(column, "")
-    if column in ("returned_share", "days_since_last_return"):
-        return "returns"
-    return THEMES.get(family, family)
+    families = _families()
+    family = families.get(column) or families.get(WINDOW.sub("", column), "")
+    return COLUMNS.get(column) or FAMILY_THEMES.get(family, family)
 
 
 def _value(row: Row, name: str) -> float | None:
@@ -114,7 +117,7 @@ def _tenure(row: Row) -> str:
     days, orders = _value(row, "tenure_days"), _value(row, "orders_total")
     if days is None:
         return ""
-    since = f"{days / 365:.1f} years" if days >= 730 else f"{count(days / 30.4, 'month')}"  # noqa: PLR2004 (2 years)
+    since = f"{days / 365:.1f} years" if days >= 730 else f"{count(days / 30.4, 'month')}"
     return f"customer for {since}, {count(orders or 0, 'order')} so far"
 
 

@@ -7,14 +7,14 @@ bundle writes text as `.txt`, numbers and words as JSON, arrays as `.npy` withou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-Part = str | dict[str, Any] | list[Any] | NDArray[Any] | pa.Table
-State = Mapping[str, Part]
+Part: TypeAlias = str | dict[str, Any] | list[Any] | NDArray[Any] | pa.Table
+State: TypeAlias = Mapping[str, Part]
 T = TypeVar("T")
 
 

@@ -26,7 +26,6 @@ F64 = NDArray[np.float64]
 Inputs = NDArray[np.float32] | F64
 
 FIXED: Mapping[str, Any] = {
-    "feature_fraction": 0.5,
     "lambda_l2": 5.0,
     "max_bin": 63,
     "bin_construct_sample_cnt": 50_000,

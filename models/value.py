@@ -157,6 +157,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
             "learning_rate": 0.08,
             "num_leaves": self.leaves,
             "min_data_in_leaf": self.least_rows,
+            "feature_fraction": 0.5,
             "seed": self.seed,
         }
         return Growth(inputs, outcome, self.rounds, settings)

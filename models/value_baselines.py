@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from regulars.features.table import FeatureTable
 from regulars.models.baselines import GammaGammaBaseline, RepeatOfLastYearBaseline
@@ -45,6 +46,7 @@ class BaselineValue(BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: where nothing can be learnt, for Gamma-Gamma because no customer has a positive margin.
         """
+        del curves
         newest = buyers(table) & (table.moment == table.moment.max())
         self.model_ = BASELINES[self.baseline](horizon_days=self.horizon_days).fit(history_frame(table.take(newest)))
         watched = buyers(table) & labels.watched
@@ -62,13 +64,16 @@ class BaselineValue(BaseEstimator):  # type: ignore[misc]
         return expected
 
     def predict(self, table: FeatureTable, curves: OrderCurves, horizon_days: float) -> ValuePrediction:
-        """Margin of each row within the horizon, scaled from the learnt one."""
+        """Margin of each row within the horizon, scaled from the learnt one; curves are there for the contract."""
+        del curves
+        check_is_fitted(self, "model_")
         expected = self._expected(table) * (horizon_days / self.horizon_days)
         low, high = (np.maximum(expected, 0) * end for end in self.spread_)
         return ValuePrediction(expected, np.minimum(low, expected), np.maximum(high, expected))
 
     def state(self) -> State:
         """The fitted numbers."""
+        check_is_fitted(self, "model_")
         return {"numbers": {"parameters": self.get_params(), "model": self.model_.to_dict()}, "spread": self.spread_}
 
     @classmethod

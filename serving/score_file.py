@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from regulars.serving.columns import COLUMNS, LISTS, SCHEMA, TYPES
+from regulars.serving.columns import COLUMNS, LISTS, MOMENTS, SCHEMA, TYPES
 from regulars.serving.files import whole_file
 
 _DATES = "%Y-%m-%dT%H:%M:%S"
@@ -46,3 +46,26 @@ def as_arrow(frame: pd.DataFrame) -> pa.Table:
 def _as_text(frame: pd.DataFrame) -> pd.DataFrame:
     texts = {name: [json.dumps(items, ensure_ascii=False) for items in frame[name]] for name in LISTS}
     return frame[list(COLUMNS)].assign(**texts)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Scores that `write_scores` wrote, as `score` returned them.
+
+    Raises:
+        ValueError: if there is no such file, or it holds something else; the message says what is missing.
+    """
+    path = Path(path)
+    if path.suffix not in {".csv", ".parquet"} or not path.is_file():
+        raise ValueError(f"{path}: expected an existing .csv or .parquet that `regulars score` wrote")
+    if path.suffix == ".parquet":
+        table = pq.read_table(path)
+        frame = table.to_pandas()
+        for name in (name for name in LISTS if name in table.column_names):
+            frame[name] = table.column(name).to_pylist()
+    else:
+        frame = pd.read_csv(path, dtype={"customer_id": str}, parse_dates=list(MOMENTS), keep_default_na=True)
+        for name in (name for name in LISTS if name in frame.columns):
+            frame[name] = [json.loads(text) for text in frame[name]]
+    if missing := [name for name in COLUMNS if name not in frame.columns]:
+        raise ValueError(f"{path}: the columns {missing} are missing; it was not written by `regulars score`")
+    return frame[list(COLUMNS)]

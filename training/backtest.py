@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -152,8 +153,9 @@ def backtest(
 
 def _warm(logs: Logs) -> None:
     """Builds the logs that all cutoffs share, before they run side by side."""
-    for name in ("lines", "sales", "returns", "orders", "support", "contacts", "advocacy", "referred", "profile"):
-        getattr(logs, name)
+    for name, part in vars(Logs).items():
+        if isinstance(part, cached_property):
+            getattr(logs, name)
 
 
 def truth_at(logs: Logs, moments: Moments, until: int, settings: Settings) -> Truth:

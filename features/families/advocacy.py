@@ -29,8 +29,8 @@ def reviews_written(past: Past) -> Values:
 
 @advocacy.feature(unit="1 to 5", empty="missing", needs=("advocacy.rating",))
 def review_rating(past: Past) -> Values:
-    """Mean rating of their reviews."""
-    return ratio(past.advocacy.sum("rating"), past.advocacy.sum("review"))
+    """Mean rating of their reviews that carry one."""
+    return ratio(past.advocacy.sum("rating"), past.advocacy.sum("rated"))
 
 
 @advocacy.feature(unit="days", empty="missing")

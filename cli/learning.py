@@ -1,0 +1,252 @@
+"""Commands that learn: train and backtest."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regulars.cli.common import (
+    AsOf,
+    Config,
+    Folder,
+    RefusedError,
+    Seed,
+    iso,
+    moment_from,
+    name_of,
+    read_tables,
+    result,
+    say,
+    settings_from,
+)
+from regulars.features.settings import Settings
+from regulars.features.shop import Shop, days
+
+if TYPE_CHECKING:
+    from regulars.features.readiness import Readiness
+    from regulars.features.reading import Reading
+    from regulars.training.backtest import Incumbent
+    from regulars.training.tracking import Champion, Fingerprint, Store
+    from regulars.training.train import Training
+
+
+def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed = 0) -> None:
+    """Backtests, fits, tracks in MLflow, and promotes if better."""
+    from regulars.training.tracking import open_store
+    from regulars.training.train import train as run
+
+    settings = settings_from(config)
+    with ThreadPoolExecutor(1) as aside:
+        opened = aside.submit(open_store, settings)  # a new store takes seconds to set up
+        shop, reading = read_tables(folder, settings)
+        until = moment_from(as_of, shop)
+        ready = _ready(reading, settings, until)
+        store = opened.result()
+        champion, incumbent = _incumbent(settings)
+        training = run(
+            shop,
+            settings,
+            until,
+            dataset=name_of(folder, settings),
+            seed=seed,
+            incumbent=incumbent,
+            champion=champion.recipes if champion else None,
+            progress=say,
+        )
+    for decision in training.promotion.decisions:
+        say(decision.reason)
+    _keep(training, shop, settings, folder, store, ready, seed)
+
+
+def _ready(reading: Reading, settings: Settings, until: int) -> Readiness:
+    from regulars.features.readiness import readiness
+
+    ready = readiness(reading, settings, as_of=until)
+    if not ready.trainable:
+        raise RefusedError(f"nothing can be trained as of {iso(until)}: {ready.why_not}")
+    return ready
+
+
+def _incumbent(settings: Settings) -> tuple[Champion | None, Incumbent | None]:
+    """The champion, and its fitted models where its bundle can still be read."""
+    from regulars.serving.bundle import load_bundle
+    from regulars.serving.sealed import BundleError
+    from regulars.training.backtest import Incumbent
+    from regulars.training.tracking import champion, download
+
+    found = champion(settings)
+    if found is None:
+        return None, None
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            bundle = load_bundle(download(settings, found, Path(scratch)))
+        except BundleError as error:
+            say(f"the champion's bundle cannot be read and is compared by its recipe only: {error}")
+            return found, None
+    return found, Incumbent(bundle.models, bundle.features, bundle.trained_as_of)
+
+
+def _keep(
+    training: Training, shop: Shop, settings: Settings, folder: Path, store: Store, ready: Readiness, seed: int
+) -> None:
+    """Makes the bundle, tracks the run, registers the model, and promotes it where it earned that."""
+    from regulars.serving import mlflow_model
+    from regulars.serving.bundle import make_bundle, save_bundle
+    from regulars.serving.references import champion_folder
+    from regulars.training.tracking import train_run
+
+    print_ = _fingerprint(shop, folder, training)
+    say("scoring everybody once, for the percentiles")
+    pictures = _pictures(training, settings)
+    bundle = make_bundle(
+        shop,
+        training.models,
+        training.context,
+        settings,
+        training.until,
+        features=training.features,
+        fingerprint=print_.digest,
+        metrics=_told(training, pictures),
+    )
+    say("tracking the run in MLflow")
+    with train_run(store, f"train {iso(training.until)}", {"as_of": iso(training.until)}) as run:
+        _track(run, training, settings, print_, pictures, ready, seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            place = Path(scratch, "bundle")
+            save_bundle(place, bundle)
+            version = run.log_bundle(
+                place,
+                loader_module=mlflow_model.__name__,
+                signature=mlflow_model.signature(),
+                input_example=mlflow_model.input_example(),
+                pip_requirements=mlflow_model.pip_requirements(),
+                registered_name=settings.model_name,
+                recipes=training.recipes,
+                trained_until=iso(training.until),
+            )
+            promotion = training.promotion
+            if promotion.promote:
+                run.promote(settings.model_name, version, promotion.why)
+                exported = champion_folder(settings)
+                _export(place, exported)
+                say(f"the champion is also in the folder {exported}")
+            else:
+                run.keep(settings.model_name, version, promotion.why)
+    result.print(f"{settings.model_name} version {version}: {promotion.why}", markup=False)
+
+
+def _export(bundle: Path, folder: Path) -> None:
+    """Copies a bundle to where places without MLflow find it, whole or not at all."""
+    from regulars.serving.files import whole_folder
+
+    with whole_folder(folder) as made:
+        shutil.copytree(bundle, made, dirs_exist_ok=True)
+
+
+def _fingerprint(shop: Shop, folder: Path, training: Training) -> Fingerprint:
+    from regulars.features.fingerprint import fingerprint
+    from regulars.training.tracking import Fingerprint
+
+    sizes = {"customers": len(shop.customer_ids), "order_lines": len(shop.orders), "snapshots": training.rows}
+    return Fingerprint(folder.resolve().name, fingerprint(shop), folder.name, sizes)
+
+
+def _told(training: Training, pictures: Mapping[str, Any]) -> dict[str, Any]:
+    """What the bundle tells of how the models did, for the report."""
+    import json
+
+    from regulars.cli.pictures import WORDS
+    from regulars.training.plots_style import to_svg
+    from regulars.training.records import to_json
+
+    return {
+        "records": json.loads(to_json(training.records)),
+        "decisions": [decision.reason for decision in training.promotion.decisions],
+        "recipes": dict(training.recipes),
+        "pictures": [{"name": name, "alt": WORDS[name], "svg": to_svg(figure)} for name, figure in pictures.items()],
+    }
+
+
+def _pictures(training: Training, settings: Settings) -> Mapping[str, Any]:
+    from regulars.cli.pictures import draw
+
+    return draw(training, settings)
+
+
+def _track(
+    run: Any,
+    training: Training,
+    settings: Settings,
+    data: Fingerprint,
+    pictures: Mapping[str, Any],
+    ready: Readiness,
+    seed: int,
+) -> None:
+    from regulars.training.plots_style import to_png
+
+    run.data(data)
+    run.metrics({"snapshot_rows": training.rows, "features": len(training.features), "seed": seed})
+    run.texts({"readiness.txt": ready.text(), "settings.json": settings.model_dump_json(indent=1)})
+    run.records(training.records)
+    run.pictures({f"{name}.png": to_png(figure) for name, figure in pictures.items()})
+    seen = {(record.component, record.model): record.is_baseline for record in training.records}
+    for (component, model), is_baseline in seen.items():
+        params = {"horizon_days": settings.churn.horizon_days, "seed": seed}
+        won = training.recipes.get(component, "").startswith(f"{model} ")
+        if won:
+            params |= {"recipe": training.recipes[component]}
+        run.model(component, model, params=params, records=training.records, is_baseline=is_baseline)
+
+
+def backtest(
+    folder: Folder,
+    json: Annotated[Path, typer.Option(metavar="FILE", help="where the records go")],
+    cutoff: Annotated[
+        list[str] | None, typer.Option(metavar="DATE", help="moments to judge at; may be given again")
+    ] = None,
+    as_of: AsOf = None,
+    config: Config = None,
+    seed: Seed = 0,
+) -> None:
+    """Judges every model against its baselines, over cutoffs."""
+    from regulars.features.logs import Logs
+    from regulars.training.backtest import backtest as run
+    from regulars.training.backtest import cutoffs_of
+    from regulars.training.records import write_records
+
+    settings = settings_from(config)
+    shop, reading = read_tables(folder, settings)
+    until = moment_from(as_of, shop)
+    _ready(reading, settings, until)
+    logs = Logs(shop, settings)
+    moments = [moment_from(one, shop) for one in cutoff] if cutoff else cutoffs_of(logs, until, settings)
+    late = [moment for moment in moments if moment + days(settings.churn.horizon_days) > until]
+    if late:
+        raise RefusedError(
+            f"the window of {settings.churn.horizon_days} days after {iso(late[0])} is not over at {iso(until)}, where "
+            "the data ends or --as-of stands; judge an earlier cutoff"
+        )
+    judged = run(logs, moments, until, settings, dataset=name_of(folder, settings), seed=seed, progress=say)
+    write_records(judged.records, json)
+    _print(judged.records)
+    say(f"{len(judged.records):,} records written to {json}")
+
+
+def _print(records: list[Any]) -> None:
+    """The one metric of each component, every model, mean over the cutoffs."""
+    from rich.table import Table
+
+    from regulars.training.records import CHOSEN_BY, COMPONENTS, mean_of, ranked
+
+    table = Table("component", "model", "metric", "mean over cutoffs")
+    for component in COMPONENTS:
+        for model in ranked(records, component):
+            metric = CHOSEN_BY[component]
+            table.add_row(component, model, metric, f"{mean_of(records, component, model, metric):.4f}")
+    result.print(table)

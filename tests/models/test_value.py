@@ -1,0 +1,83 @@
+"""What customers are worth in the horizon."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tests.models.promises import ValuePromises
+from tests.models.shops import Training, made_shop
+
+from regulars.models.curves import OrderCurves
+from regulars.models.hazard_rows import EDGES
+from regulars.models.value import ValueModel
+
+
+class TestValueModelKeepsItsPromises(ValuePromises):
+    def make(self, seed: int = 0, threads: int = 1) -> ValueModel:
+        return ValueModel(horizon_days=30, rounds=8, least_rows=20, seed=seed, threads=threads)
+
+
+class TestWithoutTreesItKeepsThem(ValuePromises):
+    def make(self, seed: int = 0, threads: int = 1) -> ValueModel:
+        return ValueModel(horizon_days=60, least_rows=10_000, seed=seed, threads=threads)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Training:
+    return made_shop(300)
+
+
+@pytest.mark.parametrize("least_rows", [30, 10_000])
+def test_the_interval_holds_the_share_it_says_on_other_customers(least_rows: int, shop: Training) -> None:
+    model = ValueModel(rounds=30, least_rows=least_rows).fit(shop.table, shop.curves, shop.value)
+    other = made_shop(600, seed=3)
+    other = other.take(other.value.watched & (other.table.column("orders_total") > 0))
+
+    found = model.predict(other.table, other.curves, 90)
+
+    inside = (found.low - 1e-9 <= other.value.margin) & (other.value.margin <= found.high + 1e-9)
+    # More than 80 % where the end of the interval is 'nothing at all', which happens to many at once.
+    assert 0.74 <= inside.mean() <= 0.95
+
+
+def test_expected_margin_is_orders_times_margin_where_no_margin_was_ever_positive() -> None:
+    # Three customers with 2 orders each and a margin of -10 in all: the shop's margin of an order is -5.
+    shop = made_shop(30)
+    table = dataclasses.replace(shop.table, values=shop.table.values.copy())
+    table.values[:, table.names.index("orders_total")] = 2
+    table.values[:, table.names.index("margin_total")] = -10
+    model = ValueModel().fit(table, shop.curves, shop.value)
+
+    found = model.predict(table, shop.curves, 90)
+
+    assert model.classic_ is None
+    assert model.shop_margin_ == -5
+    # A future order is not expected to lose money: a tenth of the shop's margin of an order stands in.
+    np.testing.assert_allclose(found.expected, 0.5 * shop.curves.expected_orders(90))
+
+
+def test_twice_the_orders_bring_twice_the_margin(shop: Training) -> None:
+    model = ValueModel().fit(shop.table, shop.curves, shop.value)
+    rate = np.full(len(shop.table), 0.01)
+    curves = OrderCurves(EDGES, np.exp(-rate[:, None] * EDGES), rate)  # a constant hazard at its own pace: 0.01 a day
+
+    half, whole = model.predict(shop.table, curves, 90), model.predict(shop.table, curves, 180)
+
+    np.testing.assert_allclose(whole.expected, 2 * half.expected, rtol=1e-9)
+
+
+def test_one_wholesaler_does_not_move_the_shops_margin(shop: Training) -> None:
+    usual = ValueModel().fit(shop.table, shop.curves, shop.value).shop_margin_
+    table = dataclasses.replace(shop.table, values=shop.table.values.copy())
+    table.values[table.customer == 0, table.names.index("margin_total")] = 1e7
+
+    assert ValueModel().fit(table, shop.curves, shop.value).shop_margin_ == pytest.approx(usual, rel=0.05)
+
+
+def test_nobody_watched_is_an_error(shop: Training) -> None:
+    unwatched = dataclasses.replace(shop.value, watched=np.zeros(len(shop.table), bool))
+
+    with pytest.raises(ValueError, match="no customer was watched for a whole horizon of 90 days"):
+        ValueModel().fit(shop.table, shop.curves, unwatched)
