@@ -99,7 +99,7 @@ def _named(found: Pairings, shop: Shop, names: dict[str, str]) -> Sequence[Pair]
         Pair(
             first=names.get(ids[found.first[i]], ids[found.first[i]]),
             second=names.get(ids[found.second[i]], ids[found.second[i]]),
-            share=float(found.support[i] / max(found.chance[i], 1)),
+            share=float(found.support[i] / max(found.buyers[i], 1)),
             lift=float(found.lift[i]),
             typical_days=float(found.typical_days[i]),
             support=int(found.support[i]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -134,6 +135,14 @@ class Settings(Section):
     def model_name(self) -> str:
         """Name of the registered model and of the experiment."""
         return f"regulars-{self.shop.name}" if self.shop.name else "regulars"
+
+
+DEFAULT_STORE = "sqlite:///mlflow.db"
+
+
+def tracking_uri(settings: Settings) -> str:
+    """Where runs and models are tracked: MLFLOW_TRACKING_URI, else the settings' place, else a file here."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or settings.mlflow.tracking_uri or DEFAULT_STORE
 
 
 class SettingsError(ValueError):

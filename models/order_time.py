@@ -9,7 +9,8 @@ that autumn is busy, but from a single autumn it cannot know which part of that 
 or growth. So two hazards are fitted, one that sees the season and one that does not, and the first is believed in
 proportion to how much of a second year the shop's history holds. Where the history is short or holds few orders, both
 give way to the buy-till-you-die model, which needs four numbers only: trees that have seen nothing but the weeks
-before Christmas expect Christmas to go on.
+before Christmas expect Christmas to go on. For the same reason the level leans on that model's, whose rates are
+averages over each customer's whole history, as far as the season is not yet known.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -59,6 +61,8 @@ ORDERS_FOR_HALF_WEIGHT = 300
 """Orders seen in training rows at which the trees count as much as the buy-till-you-die model."""
 YEARS_FOR_FULL_WEIGHT = 2
 """Years of history from which on the trees need no help with the level; with less they count in proportion."""
+LEVEL_DAYS = 90.0
+"""The horizon at which levels are compared."""
 MONTH = 30.0
 """Days; the pace is learnt as orders in so many."""
 PACE_PRIOR_DAYS = 30.0
@@ -119,7 +123,23 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         grown = dict(zip(growths, grow_all(list(growths.values()), self.threads), strict=True))
         self.flat_, self.season_, self.pace_ = (grown.get(name) for name in ("flat", "season", "pace"))
         self.usual_pace_ = usual_pace(labels)
+        self.level_shift_ = 0.0
+        self.level_shift_ = self._find_level_shift(table.take(table.moment == table.moment.max()))
         return self
+
+    def _find_level_shift(self, newest: FeatureTable) -> float:
+        """What to add to all log odds so that the level of churn leans on BG/NBD's as far as the season is unknown."""
+        if self.tree_weight_ == 0 or self.season_weight_ == 1:
+            return 0.0
+        by_bgnbd = bgnbd_hazards(self.bgnbd_, newest)
+        intervals = range(int(np.searchsorted(EDGES, LEVEL_DAYS)))
+        logits = np.column_stack([self._logits(newest, by_bgnbd, interval) for interval in intervals])
+        wanted = np.prod(1 - by_bgnbd[:, : len(intervals)], axis=1).mean()
+
+        def excess(shift: float) -> float:
+            return float(np.prod(expit(-logits - shift), axis=1).mean() - wanted)
+
+        return (1 - self.season_weight_) * float(brentq(excess, -30, 30))
 
     def _hazard_growths(self, table: FeatureTable, rows: HazardRows) -> dict[str, Growth]:
         """The hazard without the season and the one with it, where they count at all."""
@@ -208,7 +228,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
 
     def _logits(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> F64:
         """(n,) log odds of an order in the interval: trees and buy-till-you-die, each as far as it is believed."""
-        found = (1 - self.tree_weight_) * logit(by_bgnbd[:, interval])
+        found = (1 - self.tree_weight_) * logit(by_bgnbd[:, interval]) + self.level_shift_
         if self.tree_weight_ == 0:
             return found
         inputs = self._inputs(table, by_bgnbd, interval)
@@ -231,6 +251,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             "season_weight": self.season_weight_,
             "tree_weight": self.tree_weight_,
             "usual_pace": self.usual_pace_,
+            "level_shift": self.level_shift_,
         }
         return {"numbers": numbers, **texts_of({"flat": self.flat_, "season": self.season_, "pace": self.pace_})}
 
@@ -242,7 +263,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         model.names_ = tuple(numbers["names"])
         model.bgnbd_ = BgNbd.from_dict(numbers["bgnbd"])
         model.season_weight_, model.tree_weight_ = numbers["season_weight"], numbers["tree_weight"]
-        model.usual_pace_ = numbers["usual_pace"]
+        model.usual_pace_, model.level_shift_ = numbers["usual_pace"], numbers["level_shift"]
         model.flat_, model.season_, model.pace_ = (booster_part(state, name) for name in ("flat", "season", "pace"))
         return model
 

@@ -82,6 +82,8 @@ def predictions(booster: lgb.Booster, inputs: Inputs) -> F64:
 
 def contributions(booster: lgb.Booster, inputs: Inputs) -> F64:
     """(n, columns) what each column added to the raw score (SHAP values of the trees; Lundberg et al. 2020)."""
+    if len(inputs) == 0:  # LightGBM divides by the number of rows
+        return np.zeros(inputs.shape)
     return np.asarray(booster.predict(inputs, pred_contrib=True, num_threads=1), dtype=np.float64)[:, :-1]
 
 

@@ -129,7 +129,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
 
     def _usual(self, table: FeatureTable) -> F64:
         """(n,) margin per order, the customer's own drawn towards the shop's; positive."""
-        orders, margin = table.column("orders_total"), table.column("margin_total")
+        orders, margin = (np.nan_to_num(table.column(name)) for name in ("orders_total", "margin_total"))
         return np.maximum((margin + PRIOR_ORDERS * self.shop_margin_) / (orders + PRIOR_ORDERS), self.floor_)
 
     def _inputs(self, table: FeatureTable, curves: OrderCurves) -> F64:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from regulars.features.settings import Settings, read_settings
+from regulars.features.settings import Settings, read_settings, tracking_uri
 from regulars.serving.bundle import Bundle, load_bundle
 from regulars.serving.sealed import MANIFEST, BundleError
 
@@ -15,7 +15,6 @@ VARIABLE = "REGULARS_MODEL"
 """Environment variable that names the bundle where no reference is given."""
 CHAMPION = "champion"
 """Alias of the model in use, and name of the folder beside the store to which it is exported."""
-DEFAULT_STORE = "sqlite:///mlflow.db"
 _SQLITE = "sqlite:///"
 _REMOTE = ("models:/", "runs:/", "mlflow-artifacts:/")
 
@@ -46,11 +45,6 @@ def load_reference(ref: str | Path | None = None, settings: Settings | None = No
     )
 
 
-def store_uri(settings: Settings) -> str:
-    """Where runs and models are tracked: the settings' place, else MLFLOW_TRACKING_URI, else a file here."""
-    return settings.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
-
-
 def champion_folder(settings: Settings) -> Path:
     """The folder `champion` beside the store; in the current folder where the store is no file."""
     file = _store_file(settings)
@@ -58,7 +52,7 @@ def champion_folder(settings: Settings) -> Path:
 
 
 def _store_file(settings: Settings) -> Path | None:
-    uri = store_uri(settings)
+    uri = tracking_uri(settings)
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
@@ -107,4 +101,4 @@ def _from_mlflow(ref: str, settings: Settings) -> Bundle:
         raise UnknownReferenceError(f"{ref} is an MLflow reference, and MLflow is not installed (regulars[train])")
     from regulars.serving.mlflow_model import fetch
 
-    return fetch(ref, store_uri(settings))
+    return fetch(ref, tracking_uri(settings))

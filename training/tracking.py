@@ -26,14 +26,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regulars.features.settings import Settings
+from regulars.features.settings import Settings, tracking_uri
 from regulars.training.records import Record, cutoffs, to_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-DEFAULT_STORE = "sqlite:///mlflow.db"
 SQLITE = "sqlite:///"
 CHAMPION = "champion"
 MODEL = "model"
@@ -237,7 +236,7 @@ def store_uri(settings: Settings) -> str:
 
     A relative SQLite path is made absolute, so that the store stays the same when a program changes its folder.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or settings.mlflow.tracking_uri or DEFAULT_STORE
+    uri = tracking_uri(settings)
     return f"{SQLITE}{file.absolute()}" if (file := _file(uri)) else uri
 
 

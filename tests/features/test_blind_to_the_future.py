@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regulars.features.asof import Moments
@@ -16,7 +16,7 @@ from regulars.features.context import ShopContext
 from regulars.features.leaks import find_leaks
 from regulars.features.logs import Logs
 from regulars.features.reading import read_shop
-from regulars.features.shop import DAY, Shop
+from regulars.features.shop import DAY, Shop, as_time
 from regulars.features.table import FeatureTable, feature_table
 from regulars.features.tables import Advocacy
 from tests.features.strategies import CUSTOMERS, NOW, SETTINGS, Rows, shop_of, shops
@@ -34,6 +34,7 @@ def bits(table: FeatureTable) -> list[bytes]:
     return [row.tobytes() for row in table.values]
 
 
+@settings(max_examples=50)
 @given(shops(), moments, st.integers(0, 2**32))
 def test_no_feature_sees_the_future(rows: Rows, moment: int, seed: int) -> None:
     assert find_leaks(shop_of(rows), SETTINGS, [moment], np.random.default_rng(seed)) == []
@@ -51,6 +52,7 @@ def test_any_single_row_of_the_future_can_go(rows: Rows, moment: int, data: st.D
     assert bits(table_of(shop_of(rows), asked, moment)) == bits(table_of(shop_of(Rows(*kept)), asked, moment))
 
 
+@settings(max_examples=40)
 @given(shops(), st.permutations(range(2 * CUSTOMERS)))
 def test_one_moment_equals_the_batch_in_any_order(rows: Rows, order: list[int]) -> None:
     asked = Moments.grid(EVERYBODY, [NOW, NOW - 90 * DAY])
@@ -147,10 +149,9 @@ def test_the_tables_future_changes_nothing_read_before_it(seed: int) -> None:
     for given_frames in (whole, past):
         shop = read_shop(given_frames, SETTINGS).shop
         assert shop is not None
-        as_of = int(AS_OF.as_unit("us").value)
         ids = sorted(past["orders"]["customer_id"].unique())
         codes = np.searchsorted(shop.customer_ids, np.array(ids, object)).astype(np.int32)
-        found.append(table_of(shop, Moments(codes, np.full(len(codes), as_of)), as_of))
+        found.append(table_of(shop, Moments(codes, np.full(len(codes), as_time(AS_OF))), as_time(AS_OF)))
     assert found[0].names == found[1].names
     np.testing.assert_array_equal(found[0].values, found[1].values)
     assert bits(found[0]) == bits(found[1])
