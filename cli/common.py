@@ -1,41 +1,89 @@
-"""What all commands share: their options, how they speak, and how they refuse."""
+"""What all commands share: their options, how they speak, and how they refuse.
+
+Results go to standard output; what is told on the way goes to standard error as plain lines, one a sentence, so that
+logs can be searched. Names of files, columns and customers are other people's text and are never read as markup.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-
-from regulars.features.settings import Settings, SettingsError, read_settings
-from regulars.features.shop import Shop, as_datetime, as_time
+from rich.text import Text
 
 if TYPE_CHECKING:
     from regulars.features.reading import Reading
+    from regulars.features.settings import Settings
+    from regulars.features.shop import Shop
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of the tables, or a DuckDB file")]
-Config = Annotated[Path | None, typer.Option(help="settings (default: regulars.toml here, if there is one)")]
-AsOf = Annotated[str | None, typer.Option(metavar="DATE", help="moment to stand at (default: the end of the data)")]
-Seed = Annotated[int, typer.Option(help="of everything random")]
-Model = Annotated[str | None, typer.Option(metavar="REF", help="bundle folder or MLflow reference")]
-
-console = Console(stderr=True, highlight=False)
-"""What is told goes to standard error, so that standard output stays free for results."""
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 result = Console(highlight=False, soft_wrap=True)
+
+TABLE_FILES = (".parquet", ".csv")
+"""What tables are written as."""
 
 
 class RefusedError(Exception):
     """The data or the model does not allow it; the message says why and what to do."""
 
 
-def say(sentence: str) -> None:
-    """One line of progress."""
-    console.print(f"[dim]·[/dim] {sentence}", markup=True)
+def say(sentence: str, *, warn: bool = False) -> None:
+    """One line of progress, or of warning."""
+    console.print(Text.assemble(("· ", "dim"), (sentence, "yellow" if warn else "")))
+
+
+def as_moment(text: str, option: str = "--as-of") -> int:
+    """A moment that was asked for, in microseconds; anything else is a wrong use of the command."""
+    from regulars.features.shop import as_time
+
+    try:
+        return as_time(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _is_moment(text: str | None) -> str | None:
+    """Refuses what is no moment before any file is read."""
+    if text is not None:
+        as_moment(text)
+    return text
+
+
+def file_to_write(path: Path, endings: tuple[str, ...], option: str = "--out") -> None:
+    """Refuses a file that cannot be written, before hours of work are spent on its content."""
+    if path.suffix not in endings:
+        raise typer.BadParameter(f"{path}: write it as {' or '.join(endings)}", param_hint=option)
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name a file", param_hint=option)
+    place_to_write(path, option)
+
+
+def place_to_write(path: Path, option: str = "--out") -> None:
+    """Refuses a file or folder beside which nothing can be made."""
+    beside = next(parent for parent in path.absolute().parents if parent.exists())
+    if not beside.is_dir():
+        raise typer.BadParameter(f"{path} cannot be made, for {beside} is a file", param_hint=option)
+    if not os.access(beside, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"{path} cannot be made, for {beside} may not be written to", param_hint=option)
+
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of the tables, or a DuckDB file")]
+Config = Annotated[Path | None, typer.Option(help="settings (default: regulars.toml here, if there is one)")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", callback=_is_moment, help="moment to stand at (default: the end of the data)"),
+]
+Seed = Annotated[int, typer.Option(min=0, help="of everything random")]
+Model = Annotated[str | None, typer.Option(metavar="REF", help="bundle folder or MLflow reference")]
 
 
 def settings_from(config: Path | None) -> Settings:
     """The settings; a file that cannot be used is a wrong use of the command."""
+    from regulars.features.settings import SettingsError, read_settings
+
     try:
         return read_settings(config)
     except SettingsError as error:
@@ -44,31 +92,38 @@ def settings_from(config: Path | None) -> Settings:
 
 def moment_from(as_of: str | None, shop: Shop) -> int:
     """The moment that was asked for, or the end of the data."""
-    if as_of is None:
-        return shop.end
-    try:
-        return as_time(as_of)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--as-of") from error
+    return shop.end if as_of is None else as_moment(as_of)
+
+
+def nobody_before(moment: int, shop: Shop) -> RefusedError:
+    """Why there is nothing to answer at a moment before everybody's first event."""
+    return RefusedError(f"no customer was known before {iso(moment)}; the first order line is of {iso(shop.first)}")
 
 
 def iso(moment: int) -> str:
     """A moment as text: the day alone where it is midnight."""
+    from regulars.features.shop import as_datetime
+
     text = str(as_datetime([moment])[0].astype("datetime64[s]"))
     return text.removesuffix("T00:00:00")
+
+
+def existing(folder: Path) -> Path:
+    """The data's place; one that is not there is a wrong use of the command."""
+    if not folder.exists():
+        raise typer.BadParameter(f"{folder} does not exist", param_hint="DIR")
+    return folder
 
 
 def read_tables(folder: Path, settings: Settings) -> tuple[Shop, Reading]:
     """The tables, checked; rows that cannot be used are refused or set aside as the settings say."""
     from regulars.features.reading import read_shop
 
-    if not folder.exists():
-        raise typer.BadParameter(f"{folder} does not exist", param_hint="DIR")
     beside = folder.parent / f"{folder.name}-set-aside"
-    reading = read_shop(folder, settings, set_aside=beside)
+    reading = read_shop(existing(folder), settings, set_aside=beside)
     assert reading.shop is not None  # noqa: S101 - read_shop refuses otherwise
     for finding in reading.of("bad_rows"):
-        console.print(f"[yellow]set aside:[/yellow] {finding} See {beside}.", markup=True)
+        say(f"set aside: {finding} See {beside}.", warn=True)
     return reading.shop, reading
 
 

@@ -136,7 +136,11 @@ class AsOf:
         return np.full(len(self.moments), NEVER) if last is None else self._time - last
 
     def sum(self, column: str, last: int | None = None, until: int = 0) -> I64:
-        """Sum of a column over [t - last, t - until); the whole past without `last`."""
+        """Sum of a column over [t - last, t - until); the whole past without `last`.
+
+        Raises:
+            ValueError: if `until` is before the window begins.
+        """
         return self._sum(column, last, until)
 
     def count(self, last: int | None = None, until: int = 0) -> I64:
@@ -144,6 +148,8 @@ class AsOf:
         return self._sum(None, last, until)
 
     def _sum(self, column: str | None, last: int | None, until: int) -> I64:
+        if last is not None and until > last:
+            raise ValueError(f"a window of the last {last} microseconds cannot end {until} before the moment")
         if until > 0:
             before = self._left_sum(column, until)
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 from zoneinfo import available_timezones
@@ -163,8 +165,30 @@ def read_settings(path: Path | None = None) -> Settings:
         return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: there is no such settings file") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(f"[{'.'.join(map(str, e['loc']))}] {e['msg']}" for e in error.errors())
+        problems = "; ".join(_problem(one["loc"], one["type"], one["msg"]) for one in error.errors())
         raise SettingsError(f"{path}: {problems}") from error
+
+
+def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    """One thing that is wrong: '[churn] horizont_days is no setting; perhaps horizon_days is meant'."""
+    *section, key = map(str, place)
+    where = f"[{'.'.join(section)}] {key}" if section else f"[{key}]"
+    if kind != "extra_forbidden":
+        return f"{where}: {message}"
+    known = list(_keys(section))
+    meant = get_close_matches(key, known, n=1)
+    return f"{where} is no setting; " + (f"perhaps {meant[0]} is meant" if meant else f"there are {', '.join(known)}")
+
+
+def _keys(section: list[str]) -> Iterable[str]:
+    """Names of what may stand in a section, or of the sections."""
+    if not section:
+        return Settings.model_fields
+    return type(getattr(Settings(), section[0])).model_fields

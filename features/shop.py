@@ -8,6 +8,7 @@ in a batch and on a cluster: sums of floats depend on the order in which they ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -29,6 +30,11 @@ NEVER = np.iinfo(np.int64).min
 """Stands for 'no moment'; the integer behind NumPy's NaT."""
 NONE = -1
 """Stands for 'no id', 'no word' and 'flag not given'."""
+
+_FORMS = "2011-09-01 or 2011-09-01T08:00"
+_WALL = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
+_ZONED = re.compile(r"\d\d:\d\d.*(Z|z|UTC|[+-]\d\d(:?\d\d)?)$", re.ASCII)
+_FIRST_YEAR, _AFTER_LAST_YEAR = np.datetime64("1970-01-01", "us"), np.datetime64("2200-01-01", "us")
 
 
 def days(count: float) -> int:
@@ -173,16 +179,22 @@ def as_time(moment: Any) -> int:
     """A moment in the shop's wall time ('2011-09-01', a datetime, a Timestamp) as microseconds.
 
     Raises:
-        ValueError: for something that is no moment, or a moment with a time zone (give wall time).
+        ValueError: for something that is no moment, or a moment with a time zone (give wall time), or one outside of
+            the years 1970 to 2199, in which the tables' own moments lie.
     """
-    if getattr(moment, "tzinfo", None) is not None:
+    if getattr(moment, "tzinfo", None) is not None or (isinstance(moment, str) and _ZONED.search(moment)):
         raise ValueError(f"{moment!r} has a time zone; a moment is given in the shop's wall time, without one")
+    # NumPy takes '20240701' for a year, and so is asked only about texts that have one meaning.
+    if isinstance(moment, str) and not _WALL.fullmatch(moment):
+        raise ValueError(f"{moment!r} is no moment: write it as {_FORMS}")
     try:
         value = np.datetime64(moment, "us")
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{moment!r} is no moment: write it as 2011-09-01 or 2011-09-01T08:00 ({error})") from error
+        raise ValueError(f"{moment!r} is no moment: write it as {_FORMS} ({error})") from error
     if np.isnat(value):
-        raise ValueError(f"{moment!r} is no moment: write it as 2011-09-01 or 2011-09-01T08:00")
+        raise ValueError(f"{moment!r} is no moment: write it as {_FORMS}")
+    if not _FIRST_YEAR <= value < _AFTER_LAST_YEAR:
+        raise ValueError(f"{moment!r} is outside of the years 1970 to 2199")
     return int(value.astype(np.int64))
 
 

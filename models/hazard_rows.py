@@ -120,11 +120,12 @@ def hazard_inputs(
 def year_ago_lifts(table: FeatureTable) -> F64:
     """(n, intervals) how much livelier the shop was in the same interval a year ago (see `ShopContext`).
 
-    NaN for intervals that end more than a year ahead: their year-ago days are not over at the moment.
+    NaN for intervals that end more than a year ahead: their year-ago days are not over at the moment. Of the interval
+    that ends with the year, the last day is left out for the same reason.
     """
     moments, which = np.unique(table.moment, return_inverse=True)
     lifts = np.full((len(moments), len(EDGES) - 1), np.nan)
-    for k in np.flatnonzero(EDGES[1:] <= LIFT_DAYS):
-        start, end = np.full(len(moments), EDGES[k]), np.full(len(moments), EDGES[k + 1])
+    for k in np.flatnonzero(EDGES[1:] <= YEAR):
+        start, end = np.full(len(moments), EDGES[k]), np.full(len(moments), min(EDGES[k + 1], LIFT_DAYS))
         lifts[:, k] = table.context.year_ago_lift(moments, start, end)
     return lifts[which]

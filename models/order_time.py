@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -131,6 +130,8 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         """What to add to all log odds so that the level of churn leans on BG/NBD's as far as the season is unknown."""
         if self.tree_weight_ == 0 or self.season_weight_ == 1:
             return 0.0
+        from scipy.optimize import brentq  # a prediction does without it
+
         by_bgnbd = bgnbd_hazards(self.bgnbd_, newest)
         intervals = range(int(np.searchsorted(EDGES, LEVEL_DAYS)))
         logits = np.column_stack([self._logits(newest, by_bgnbd, interval) for interval in intervals])

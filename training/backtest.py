@@ -289,7 +289,7 @@ class _Scene:
         shop, settings = self.cutoff.logs.shop, self.cutoff.settings
         records: list[Record] = []
         losses: dict[str, F64] = {}
-        for recipe in product_recipes(settings, self.cutoff.seed, self.cutoff.threads):
+        for recipe in product_recipes(settings, self.cutoff.seed, self.cutoff.threads, mine=False):
             fitted = fit_products(recipe, shop, self.moment)
             found = fitted.recommend(shop, self.asked.key, self.moment, LIST_LENGTH)
             values = judging.product_values(self.truth, found, shop.product_ids)

@@ -41,7 +41,7 @@ class Recipe:
     @property
     def text(self) -> str:
         """The name and the parameters that matter."""
-        parameters = {name: value for name, value in self.make().get_params().items() if name != "threads"}
+        parameters = {name: value for name, value in self.make().get_params().items() if name not in ("threads", "mine")}
         return f"{self.name} {parameters}"
 
 
@@ -69,11 +69,15 @@ def value_recipes(settings: Settings, seed: int, threads: int, columns: tuple[st
     return found
 
 
-def product_recipes(settings: Settings, seed: int, threads: int) -> list[Recipe]:
-    """Answers to 'what do they buy next'."""
+def product_recipes(settings: Settings, seed: int, threads: int, *, mine: bool = True) -> list[Recipe]:
+    """Answers to 'what do they buy next'; pairings are for people to read, and need not be mined for a backtest."""
     horizon = settings.product_horizon_days
+
+    def ours() -> NextProductModel:
+        return NextProductModel(horizon_days=horizon, mine=mine, seed=seed, threads=threads)
+
     return [
-        Recipe("next_product", lambda: NextProductModel(horizon_days=horizon, seed=seed, threads=threads), False),
+        Recipe("next_product", ours, False),
         Recipe("personal_top", lambda: PersonalTopProducts(horizon_days=horizon), True),
         Recipe("popular", lambda: PopularProducts(horizon_days=horizon), True),
     ]

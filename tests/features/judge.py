@@ -7,13 +7,15 @@ in days, as their second argument. A value that does not exist is NaN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import nan
+from itertools import pairwise
+from math import isnan, nan
 from statistics import median, stdev
 from typing import NamedTuple
 
+from tests.features.strategies import Item, Line, Rows, Sent, Word, Work
+
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, MONEY, NEVER, NONE, PIECES
-from tests.features.strategies import Item, Line, Rows, Sent, Word, Work
 
 YEAR = 365
 
@@ -70,7 +72,7 @@ class Known:
     def gaps(self) -> list[int]:
         """Days between the days with an order."""
         found = self.order_days()
-        return [after - before for before, after in zip(found, found[1:], strict=False)]
+        return [after - before for before, after in pairwise(found)]
 
     def firsts(self) -> list[Line]:
         """The sales in which a product became known as bought for the first time."""
@@ -162,7 +164,12 @@ class Ticket:
 
 def over(above: float, below: float) -> float:
     """A ratio, NaN where there is nothing to divide by."""
-    return nan if below == 0 or below != below else above / below
+    return nan if below == 0 or isnan(below) else above / below
+
+
+def half(times: float) -> float:
+    """What is left of 1 after so many half-lives."""
+    return float(0.5**times)
 
 
 Verdict = Callable[..., float]
@@ -218,12 +225,12 @@ def lines_per_order(k: Known) -> float:
 
 @verdict
 def orders_decayed_60d(k: Known) -> float:
-    return sum(0.5 ** ((k.t - order.time) / (60 * DAY)) for order in k.orders)
+    return sum(half((k.t - order.time) / (60 * DAY)) for order in k.orders)
 
 
 @verdict
 def orders_decayed_180d(k: Known) -> float:
-    return sum(0.5 ** ((k.t - order.time) / (180 * DAY)) for order in k.orders)
+    return sum(half((k.t - order.time) / (180 * DAY)) for order in k.orders)
 
 
 # tenure
@@ -468,7 +475,9 @@ def resolution_days(k: Known) -> float:
 
 @verdict
 def last_resolution_days(k: Known) -> float:
-    last = max(((*ticket.taken[-1], ticket.number) for ticket in k.tickets() if ticket.taken), key=by_closing, default=None)
+    last = max(
+        ((*ticket.taken[-1], ticket.number) for ticket in k.tickets() if ticket.taken), key=by_closing, default=None
+    )
     return nan if last is None else last[1] / DAY
 
 

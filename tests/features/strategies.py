@@ -114,7 +114,11 @@ def rows(
 
 def shop_of(given: Rows, customers: int = CUSTOMERS, products: int = PRODUCTS) -> Shop:
     """The shop these rows make, with every table and column given."""
-    lines, support, contacts = _columns(given.lines, Line), _columns(given.support, Work), _columns(given.contacts, Sent)
+    lines, support, contacts = (
+        _columns(given.lines, Line),
+        _columns(given.support, Work),
+        _columns(given.contacts, Sent),
+    )
     advocacy, items = _columns(given.advocacy, Word), _columns(given.products, Item)
     return Shop(
         customer_ids=np.array([f"c{i}" for i in range(customers)], object),
@@ -190,7 +194,9 @@ def _columns(given: Iterable[tuple[object, ...]], made: type) -> dict[str, np.nd
     found = list(given)
     names: tuple[str, ...] = made._fields  # type: ignore[attr-defined]
     columns = {name: [row[i] for row in found] for i, name in enumerate(names)}
-    return {name: np.array(column, object if name in ("event", "kind") else np.int64) for name, column in columns.items()}
+    return {
+        name: np.array(column, object if name in ("event", "kind") else np.int64) for name, column in columns.items()
+    }
 
 
 def _positions(words: np.ndarray, known: tuple[str, ...]) -> np.ndarray:
@@ -202,7 +208,7 @@ def _nothing(like: np.ndarray) -> np.ndarray:
 
 
 EDGES = sorted({0, *WINDOWS, 365, *(365 - window for window in WINDOWS if window < 365)})
-days_ago = st.one_of(st.integers(-3, 12), st.sampled_from(EDGES), st.integers(-60, 800))
+days_ago = st.one_of(st.integers(-2, 6), st.integers(-2, 6), st.sampled_from(EDGES), st.integers(-60, 800))
 times = st.builds(
     lambda day, hours, tick: NOW - day * DAY + hours * DAY // 4 + tick,
     days_ago,
@@ -250,7 +256,7 @@ def support_events(draw: st.DrawFn) -> Work:
 @st.composite
 def contacts_sent(draw: st.DrawFn) -> Sent:
     time = draw(times)
-    return Sent(draw(customers), time, time + draw(delays), draw(st.integers(0, 1)))
+    return Sent(draw(customers), time, time + draw(delays), draw(st.sampled_from([0, 0, 0, 1])))
 
 
 @st.composite
@@ -277,7 +283,7 @@ def shops(draw: st.DrawFn) -> Rows:
     return rows(
         lines + again,
         draw(st.lists(support_events(), max_size=12)),
-        draw(st.lists(contacts_sent(), max_size=4)),
-        draw(st.lists(words_spread(), max_size=4)),
+        draw(st.lists(contacts_sent(), max_size=6)),
+        draw(st.lists(words_spread(), max_size=6)),
         draw(st.lists(items_described(), max_size=4)),
     )

@@ -7,18 +7,19 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.features.judge import VERDICTS, Known, Verdict
+from tests.features.strategies import CUSTOMERS, NOW, SETTINGS, WINDOWS, Line, Rows, Sent, rows, shop_of, shops
 
 from regulars.features.asof import Moments
 from regulars.features.context import ShopContext
+from regulars.features.define import Feature
 from regulars.features.families import FAMILIES
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable, feature_table
-from tests.features.judge import VERDICTS, Known, Verdict
-from tests.features.strategies import CUSTOMERS, NOW, SETTINGS, WINDOWS, Line, Rows, rows, shop_of, shops
 
 FEATURES = [feature for family in FAMILIES for feature in family.features(WINDOWS)]
 TRUSTING = SETTINGS.model_copy(update={"data": SETTINGS.data.model_copy(update={"trust_undated": True})})
@@ -35,15 +36,17 @@ def judged(name: str) -> tuple[Verdict, tuple[int, ...]]:
     if name in VERDICTS:
         return VERDICTS[name], ()
     found = re.fullmatch(r"(.*)_(\d+)d", name)
-    assert found and found[1] in VERDICTS, f"{name} has no judge: write its verdict in tests/features/judge.py"
+    if found is None or found[1] not in VERDICTS:
+        pytest.fail(f"{name} has no judge: write its verdict in tests/features/judge.py")
     return VERDICTS[found[1]], (int(found[2]),)
 
 
+@settings(max_examples=200)
 @given(shops(), st.sampled_from([SETTINGS, TRUSTING]))
-def test_the_judge_agrees(given_rows: Rows, settings: Settings) -> None:
-    table = table_of(given_rows, MOMENTS, settings)
+def test_the_judge_agrees(given_rows: Rows, chosen: Settings) -> None:
+    table = table_of(given_rows, MOMENTS, chosen)
     for i, (customer, moment) in enumerate(zip(table.customer, table.moment, strict=True)):
-        known = Known(given_rows, settings, int(customer), int(moment))
+        known = Known(given_rows, chosen, int(customer), int(moment))
         for name, value in zip(table.names, table.values[i].tolist(), strict=True):
             verdict, window = judged(name)
             expected = verdict(known, *window)
@@ -61,7 +64,7 @@ def test_names_are_unique() -> None:
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
-def test_definitions_are_whole(feature) -> None:  # type: ignore[no-untyped-def]
+def test_definitions_are_whole(feature: Feature) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", feature.name)
     assert feature.meaning[0].isupper()
     assert feature.meaning.endswith(".")
@@ -73,7 +76,9 @@ def test_definitions_are_whole(feature) -> None:  # type: ignore[no-untyped-def]
 def test_a_customer_without_events_has_what_the_definitions_say() -> None:
     table = table_of(rows(), [NOW])
     empty = {feature.name: feature.empty for feature in FEATURES}
-    found = {name: "missing" if np.isnan(table.column(name)[0]) else f"{table.column(name)[0]:g}" for name in table.names}
+    found = {
+        name: "missing" if np.isnan(table.column(name)[0]) else f"{table.column(name)[0]:g}" for name in table.names
+    }
     assert found == empty
 
 
@@ -125,14 +130,25 @@ ONE_ORDER = {
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
-def test_a_customer_with_one_order(feature) -> None:  # type: ignore[no-untyped-def]
+def test_a_customer_with_one_order(feature: Feature) -> None:
     at = NOW - 10 * DAY
     table = table_of(rows([Line(0, 0, at, at, 0, 2_000, 300_000, 120_000, 100_000)]), [NOW])
     otherwise = np.nan if feature.empty == "missing" else 0.0
     np.testing.assert_allclose(table.column(feature.name)[0], ONE_ORDER.get(feature.name, otherwise))
 
 
-@pytest.mark.parametrize("name", ["support", "contacts", "advocacy", "products"])
-def test_a_table_without_rows_is_not_an_absent_one(name: str) -> None:
+def test_a_contact_is_ignored_until_an_order_follows() -> None:
+    day = [NOW - days_ago * DAY for days_ago in range(30)]
+    sent = [
+        Sent(0, day[20], day[20]),
+        Sent(0, day[15], day[2]),  # heard of after the order, but sent before it
+        Sent(0, day[10], day[10]),  # an order at the very moment of a contact follows it
+        Sent(0, day[5], day[5]),
+    ]
+    assert table_of(rows([Line(0, 0, day[10], day[10])], contacts=sent), [NOW]).column("ignored_in_a_row")[0] == 1
+    assert table_of(rows(contacts=sent), [NOW]).column("ignored_in_a_row")[0] == 4
+
+
+def test_a_table_without_rows_is_not_an_absent_one() -> None:
     names = table_of(rows(), [NOW]).names
     assert names == tuple(feature.name for feature in FEATURES)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.features.strategies import NOW, SETTINGS, Line, Rows, rows, shop_of
 
 from regulars.features.define import Family, Feature, Values
 from regulars.features.leaks import ALTERATIONS, find_leaks
 from regulars.features.past import Past
 from regulars.features.shop import DAY
-from tests.features.strategies import NOW, SETTINGS, Line, Rows, rows, shop_of
 
 cheats = Family("cheats", needs=("orders",))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,7 +63,7 @@ def test_expected_orders_by_numerical_integration(hazards: np.ndarray, horizon: 
     curves = from_hazards(EDGES, hazards, np.full(3, pace))
     # A grid that holds every edge, and is fine after each, where a steep curve falls.
     fine = np.concatenate([[0], np.logspace(-9, 0, 1000)])
-    grid = np.unique(np.concatenate([a + (b - a) * fine for a, b in zip(EDGES[:-1], EDGES[1:], strict=True)]))
+    grid = np.unique(np.concatenate([a + (b - a) * fine for a, b in pairwise(EDGES)]))
     grid = np.append(grid[grid < horizon], horizon)
 
     judged = 1 - curves.churn(horizon) + pace * np.trapezoid(1 - curves.survival_at(grid), grid, axis=1)

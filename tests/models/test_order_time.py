@@ -10,7 +10,7 @@ from tests.models.promises import OrderTimePromises
 from tests.models.shops import HISTORY_DAYS, Training, made_shop
 
 from regulars.features.shop import DAY
-from regulars.models.hazard_rows import ADDED, SEASONAL, HazardRows, bgnbd_hazards, unfold
+from regulars.models.hazard_rows import ADDED, EDGES, SEASONAL, HazardRows, bgnbd_hazards, unfold
 from regulars.models.order_time import OrderTimeModel, tree_weight
 
 
@@ -95,6 +95,23 @@ def test_it_meets_the_level_and_ranks_better_than_chance(shop: Training, fitted:
     lost, kept = churned.sum(), (~churned).sum()
     area = (ranks[churned].sum() - lost * (lost - 1) / 2) / (lost * kept)
     assert area > 0.8
+
+
+@pytest.mark.parametrize(("history", "share"), [(365, 1.0), (547.5, 0.5), (730, 0.0)])
+def test_the_level_leans_on_bgnbd_as_far_as_the_season_is_unknown(history: float, share: float, shop: Training) -> None:
+    context = dataclasses.replace(shop.table.context, first_day=int(shop.table.context.as_of // DAY - history))
+    table = dataclasses.replace(shop.table, context=context)
+    model = OrderTimeModel(rounds=10, least_rows=20).fit(table, shop.orders)
+    newest = table.take((table.moment == table.moment.max()) & (table.column("orders_total") > 0))
+
+    level = model.predict_curves(newest).churn(90).mean()
+
+    shift, model.level_shift_ = model.level_shift_, 0.0
+    alone = model.predict_curves(newest).churn(90).mean()
+    by_bgnbd = np.prod(1 - bgnbd_hazards(model.bgnbd_, newest)[:, EDGES[1:] <= 90], axis=1).mean()
+    assert abs(by_bgnbd - alone) > 1e-3, "there is something to lean on"
+    assert (shift == 0) == (share == 0)
+    assert level == pytest.approx(alone + share * (by_bgnbd - alone), abs=0.2 * abs(by_bgnbd - alone))
 
 
 def test_pace_is_that_of_the_customers(shop: Training, fitted: OrderTimeModel) -> None:

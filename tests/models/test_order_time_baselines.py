@@ -69,7 +69,9 @@ def test_bgnbd_curve_is_the_exact_probability_and_its_orders_the_models(shop: Tr
     told = histories(shop.table)
     for day in EDGES[1:]:
         np.testing.assert_allclose(curves.churn(float(day)), model.probability_of_no_order(*told, horizon=day))
-    np.testing.assert_allclose(curves.expected_orders(180), model.expected_orders(*told, horizon=180), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        curves.expected_orders(180), model.expected_orders(*told, horizon=180), rtol=1e-6, atol=1e-9
+    )
 
 
 def test_the_usual_gap_names_the_day_one_gap_after_the_last_order(shop: Training) -> None:
