@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from regulars.cli.common import (
+    TABLE_FILES,
     AsOf,
     Config,
     Folder,
     Model,
     RefusedError,
     Seed,
+    as_moment,
     console,
+    file_to_write,
     iso,
     moment_from,
+    nobody_before,
     read_tables,
     result,
     say,
     settings_from,
 )
-from regulars.features.settings import Settings
-from regulars.features.shop import Shop, as_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from regulars.features.settings import Settings
+    from regulars.features.shop import Shop
     from regulars.serving.outreach import OutreachList
     from regulars.serving.predictor import Predictor
+
+STALE = 30 * 86_400_000_000
+"""Microseconds after the data's end from which scores are told to be stale; Klaviyo asks for an order in 30 days."""
 
 Scores = Annotated[Path | None, typer.Option(metavar="FILE", help="scores of an earlier `score`; else made anew")]
 Budget = Annotated[float | None, typer.Option(min=0, help="currency units for this list (default: the settings')")]
@@ -46,14 +57,13 @@ def score(
     """Scores every customer."""
     from regulars.serving.score_file import write_scores
 
-    if out.suffix not in {".csv", ".parquet"}:
-        raise typer.BadParameter(f"{out}: scores are written as .csv or .parquet", param_hint="--out")
+    file_to_write(out, TABLE_FILES)
     settings = settings_from(config)
     shop, _ = read_tables(folder, settings)
     frame = _scored(_predictor(model, settings), shop, moment_from(as_of, shop), top)
     write_scores(frame, out)
     counts = ", ".join(f"{count:,} {status}" for status, count in frame["status"].value_counts().items())
-    result.print(f"{len(frame):,} customers in {out}: {counts}", markup=False)
+    result.print(Text(f"{len(frame):,} customers in {out}: {counts}"))
 
 
 def _predictor(model: str | None, settings: Settings) -> Predictor:
@@ -65,31 +75,56 @@ def _predictor(model: str | None, settings: Settings) -> Predictor:
 
 
 def _scored(predictor: Predictor, shop: Shop, moment: int, top: int | None = None) -> pd.DataFrame:
-    if moment < predictor.bundle.trained_as_of:
-        say(
-            f"[yellow]the model was trained as of {iso(predictor.bundle.trained_as_of)}, after {iso(moment)}: it has "
-            "seen what these scores pretend not to know[/yellow]"
-        )
-    with console.status("scoring") as status:
-        return predictor.score(
+    _tell_what_is_odd(predictor, shop, moment)
+    with console.status("scoring") as status, _told_already():
+        frame = predictor.score(
             shop, moment, top=top, progress=lambda done, of: status.update(f"scoring {done:,}/{of:,}")
         )
+    if not len(frame):
+        raise nobody_before(moment, shop)
+    return frame
 
 
-def _scores_of(scores: Path | None, as_of: str | None, shop: Shop, predictor: Predictor) -> tuple[pd.DataFrame, int]:
-    """Scores from a file, or made anew, and the moment they stand at."""
+def _tell_what_is_odd(predictor: Predictor, shop: Shop, moment: int) -> None:
+    """Warns where the scores are not what they seem."""
+    trained = predictor.bundle.trained_as_of
+    if moment < trained:
+        sentence = f"the model was trained as of {iso(trained)}, after {iso(moment)}: it has seen what these scores"
+        say(f"{sentence} pretend not to know", warn=True)
+    if moment > shop.end + STALE:
+        say(f"the data ends at {iso(shop.end)}: whatever happened until {iso(moment)} is not known", warn=True)
+    if lacking := predictor.lacking(shop):
+        sentence = f"the models were fitted with {', '.join(lacking)}, which is not here"
+        say(f"{sentence}; it is taken as nothing having happened there", warn=True)
+
+
+@contextmanager
+def _told_already() -> Iterator[None]:
+    """Without the predictor's own warning of what was told in a line."""
+    from regulars.serving.predictor import NotGivenWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGivenWarning)
+        yield
+
+
+def _read_scores(file: Path, as_of: str | None) -> tuple[pd.DataFrame, int]:
+    """Scores from a file, and the one moment they stand at."""
+    from regulars.features.shop import as_time
     from regulars.serving.score_file import read_scores
 
-    if scores is None:
-        moment = moment_from(as_of, shop)
-        return _scored(predictor, shop, moment), moment
-    frame = read_scores(scores)
+    if not file.is_file():
+        raise typer.BadParameter(f"{file} is no file", param_hint="--scores")
+    try:
+        frame = read_scores(file)
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
     moments = frame["as_of"].unique()
     if len(moments) != 1:
-        raise RefusedError(f"{scores} holds {len(moments)} moments; a list is made for one")
+        raise RefusedError(f"{file} holds {len(moments)} moments; a list is made for one")
     moment = as_time(moments[0])
-    if as_of is not None and moment != moment_from(as_of, shop):
-        raise typer.BadParameter(f"{scores} stands at {iso(moment)}, not at {as_of}", param_hint="--as-of")
+    if as_of is not None and moment != as_moment(as_of):
+        raise typer.BadParameter(f"{file} stands at {iso(moment)}, not at {as_of}", param_hint="--as-of")
     return frame, moment
 
 
@@ -104,29 +139,39 @@ def outreach(
     seed: Seed = 0,
 ) -> None:
     """Chooses whom to contact, with what, and whom to leave alone."""
+    file_to_write(out, TABLE_FILES)
     settings = settings_from(config)
+    read = _read_scores(scores, as_of) if scores is not None else None
     shop, _ = read_tables(folder, settings)
-    predictor = _predictor(model, settings)
-    frame, moment = _scores_of(scores, as_of, shop, predictor)
-    found = _listed(frame, shop, moment, settings, budget, seed)
+    if read is None:
+        moment = moment_from(as_of, shop)
+        read = _scored(_predictor(model, settings), shop, moment), moment
+    found = _listed(*read, shop, settings, budget, seed)
     found.write(out)
     contacted = found.rows[found.rows["arm"] == "contact"]
     result.print(
-        f"{len(contacted):,} to contact and {len(found.rows) - len(contacted):,} held out in {out}: cost "
-        f"{contacted['cost'].sum():,.0f} {settings.shop.currency}, expected profit "
-        f"{contacted['expected_profit'].sum():,.0f} {settings.shop.currency}",
-        markup=False,
+        Text(
+            f"{len(contacted):,} to contact and {len(found.rows) - len(contacted):,} held out in {out}: cost "
+            f"{contacted['cost'].sum():,.0f} {settings.shop.currency}, expected profit "
+            f"{contacted['expected_profit'].sum():,.0f} {settings.shop.currency}"
+        )
     )
     for play, count in contacted["play"].value_counts().items():
         say(f"{count:,} {play}")
 
 
 def _listed(
-    frame: pd.DataFrame, shop: Shop, moment: int, settings: Settings, budget: float | None, seed: int
+    frame: pd.DataFrame, moment: int, shop: Shop, settings: Settings, budget: float | None, seed: int
 ) -> OutreachList:
     from regulars.serving.outreach import make_list
 
-    version = str(frame["model_version"].iloc[0]) if len(frame) else ""
+    known = set(shop.customer_ids)
+    if strangers := [name for name in frame["customer_id"] if name not in known]:
+        raise RefusedError(
+            f"{len(strangers):,} customers of the scores are not in the tables, such as {strangers[0]!r}; give the "
+            "scores of these tables"
+        )
+    version = str(frame["model_version"].iloc[0])
     return make_list(frame, shop, moment, settings, budget=budget, seed=seed, model_version=version)
 
 
@@ -144,14 +189,19 @@ def report(
     from regulars.cli.report_inputs import report_inputs
     from regulars.serving.report import build_report, write_report
 
+    file_to_write(out, (".html",))
     settings = settings_from(config)
+    read = _read_scores(scores, as_of) if scores is not None else None
     shop, reading = read_tables(folder, settings)
     predictor = _predictor(model, settings)
-    frame, moment = _scores_of(scores, as_of, shop, predictor)
-    found = _listed(frame, shop, moment, settings, budget, seed)
+    if read is None:
+        moment = moment_from(as_of, shop)
+        read = _scored(predictor, shop, moment), moment
+    frame, moment = read
+    found = _listed(frame, moment, shop, settings, budget, seed)
     inputs = report_inputs(folder, shop, reading, settings, predictor.bundle, frame, moment, found, seed)
     write_report(build_report(inputs), out)
-    result.print(f"report written to {out}", markup=False)
+    result.print(Text(f"report written to {out}"))
 
 
 def explain(
@@ -163,11 +213,15 @@ def explain(
 ) -> None:
     """Tells one customer in words and numbers."""
     from regulars.serving.explain import explain as tell
+    from regulars.serving.scoring import UnknownCustomerError
 
     settings = settings_from(config)
     shop, _ = read_tables(folder, settings)
+    predictor, moment = _predictor(model, settings), moment_from(as_of, shop)
+    _tell_what_is_odd(predictor, shop, moment)
     try:
-        found = tell(_predictor(model, settings), shop, customer, moment_from(as_of, shop))
-    except ValueError as error:
+        with _told_already():
+            found = tell(predictor, shop, customer, moment)
+    except UnknownCustomerError as error:
         raise RefusedError(str(error)) from error
-    result.print(found.text, markup=False)
+    result.print(Text(found.text))

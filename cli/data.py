@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from regulars.cli.common import (
-    AsOf,
+    TABLE_FILES,
     Config,
     Folder,
     RefusedError,
     Seed,
-    moment_from,
+    as_moment,
+    existing,
+    file_to_write,
+    nobody_before,
+    place_to_write,
     read_tables,
     result,
     say,
     settings_from,
 )
 
-MARKS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "bad": "[red]bad [/red]"}
+if TYPE_CHECKING:
+    from regulars.features.settings import Settings
+
+MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "bad": ("bad ", "red")}
+"""Readiness marks, and their colours."""
 
 
 class FileFormat(StrEnum):
@@ -49,6 +58,7 @@ def simulate(
     """Makes a shop with known truth."""
     from regulars.datasets.simulate import ShopParameters, simulate_shop, write_shop
 
+    place_to_write(out)
     say(f"simulating {customers:,} customers")
     shop = simulate_shop(ShopParameters(customers=customers, support_effect=support_effect), seed)
     write_shop(shop, out, "csv" if file_format is FileFormat.CSV else "parquet")
@@ -72,6 +82,7 @@ def load(
     }
     if not file.is_file():
         raise typer.BadParameter(f"{file} is no file", param_hint="FILE")
+    place_to_write(out)
     for line in str(loaders[name](file, out)).splitlines():
         say(line)
     say(f"written to {out}")
@@ -82,18 +93,16 @@ def check(folder: Folder, config: Config = None) -> None:
     from regulars.features.readiness import readiness
     from regulars.features.reading import inspect
 
-    if not folder.exists():
-        raise typer.BadParameter(f"{folder} does not exist", param_hint="DIR")
     settings = settings_from(config)
-    found = readiness(inspect(folder, settings), settings)
-    result.print(f"[bold]Readiness of {folder.name}: {found.grade}[/bold]", markup=True)
+    found = readiness(inspect(existing(folder), settings), settings)
+    result.print(Text(f"Readiness of {folder.resolve().name}: {found.grade}", "bold"))
     for section in found.sections:
-        result.print(f"\n[bold]{section.title}[/bold]", markup=True)
+        result.print()
+        result.print(Text(section.title, "bold"))
         for item in section.items:
-            result.print(f"  {MARKS[item.mark]} ", end="", markup=True)
-            result.print(item.sentence, markup=False)
+            result.print(Text.assemble("  ", MARKS[item.mark], " ", item.sentence))
             if item.advice:
-                result.print(f"       {item.advice}", style="dim", markup=False)
+                result.print(Text(f"       {item.advice}", "dim"))
     if not found.trainable:
         raise RefusedError(f"nothing can be trained on {folder}: {found.why_not}")
 
@@ -108,36 +117,43 @@ def features(
     """Writes the feature table: customer_id, as_of, features."""
     settings = settings_from(config)
     if describe:
-        from regulars.features.describe import as_text
-
-        result.print(as_text(settings), markup=False)
+        _describe(settings)
         return
-    if folder is None or out is None or out.suffix not in {".parquet", ".csv"}:
-        raise typer.BadParameter("give DIR and --out FILE.parquet (or .csv), or --describe")
-    _write_features(folder, as_of or [None], out, config)
+    if folder is None or out is None:
+        raise typer.BadParameter("give DIR and --out FILE, or --describe")
+    file_to_write(out, TABLE_FILES)
+    _write_features(folder, sorted({as_moment(one) for one in as_of or []}), out, settings)
 
 
-def _write_features(folder: Path, as_of: list[str] | list[None], out: Path, config: AsOf | Path | None) -> None:
+def _describe(settings: Settings) -> None:
+    from regulars.features.describe import describe as described
+
+    for one in described(settings.features.windows_days):
+        result.print(Text.assemble((one.name, "bold"), f": {one.meaning} ({one.unit})"))
+
+
+def _write_features(folder: Path, asked: list[int], out: Path, settings: Settings) -> None:
+    """The features of everybody with an order, at the moments that were asked for or else at the end of the data."""
     import numpy as np
 
-    from regulars.features.asof import AsOf as Seen
-    from regulars.features.asof import Moments
+    from regulars.features.asof import AsOf, Moments
     from regulars.features.context import ShopContext
     from regulars.features.logs import Logs
     from regulars.features.table import feature_table
-    from regulars.serving.files import whole_file
+    from regulars.serving.files import csv_quoting, whole_file
 
-    settings = settings_from(config if isinstance(config, Path) else None)
     shop, _ = read_tables(folder, settings)
+    times = asked or [shop.end]
     logs = Logs(shop, settings)
-    times = [moment_from(one, shop) for one in as_of]
     moments = Moments.grid(np.arange(logs.keys), times)
-    moments = moments.take(Seen(logs.orders, moments).count() > 0)
-    table = feature_table(logs, moments, ShopContext.of(logs, max(times)))
+    moments = moments.take(AsOf(logs.orders, moments).count() > 0)
+    if not len(moments):
+        raise nobody_before(times[-1], shop)
+    table = feature_table(logs, moments, ShopContext.of(logs, times[-1]))
     frame = table.frame(shop.customer_ids)
     with whole_file(out) as made:
         if out.suffix == ".csv":
-            frame.to_csv(made, index=False, lineterminator="\n")
+            frame.to_csv(made, index=False, lineterminator="\n", quoting=csv_quoting(frame))
         else:
             frame.to_parquet(made, index=False)
     say(f"{len(frame):,} rows of {len(table.names)} features written to {out}")

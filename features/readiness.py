@@ -110,7 +110,8 @@ def readiness(reading: Reading, settings: Settings, *, as_of: int | None = None)
     Args:
         reading: what `inspect` or `read_shop` gave.
         settings: the churn horizon and the settings that stand in for what is missing.
-        as_of: the moment to judge recency from, in microseconds of wall time; by default the last moment in any table.
+        as_of: the moment to judge recency from, and at which a training would stand, in microseconds of wall time; by
+            default the last moment in any table.
     """
     found = _found(reading, settings)
     shop = reading.shop
@@ -121,7 +122,8 @@ def readiness(reading: Reading, settings: Settings, *, as_of: int | None = None)
     buyers = _buyers(shop)
     enough = Section("Is it enough to learn from?", tuple(_enough(shop, buyers, settings, as_of)))
     missing = Section("What is missing, and what that costs", tuple(_missing(shop, settings)))
-    why_not = _why_not(shop, buyers, settings)
+    end = shop.end if as_of is None else min(shop.end, as_of)
+    why_not = _why_not(shop, buyers, settings, end) or _refused(reading)
     warnings = sum(item.mark != "ok" for item in enough.items)
     grade: Grade = "good" if not warnings else "fair" if warnings <= FAIR_WARNINGS else "poor"
     sections = _filled([_there(reading, _customers(shop, buyers)), enough, missing, found])
@@ -257,18 +259,27 @@ def _found(reading: Reading, settings: Settings) -> Section:
     return Section("What was found", tuple(items))
 
 
-def _why_not(shop: Shop, buyers: _Buyers, settings: Settings) -> str:
-    """Why no label window can be filled: '' where one can, with two customers or more who had bought before it."""
+def _refused(reading: Reading) -> str:
+    """Why the tables are refused although there is a shop in them: '' where they are not."""
+    return str(next(iter(reading.of("error")), ""))
+
+
+def _why_not(shop: Shop, buyers: _Buyers, settings: Settings, end: int) -> str:
+    """Why no label window can be filled: '' where one can, with two customers or more who had bought before it.
+
+    `end` is where the data ends, or the moment to stand at where that is earlier.
+    """
     if not len(buyers.orders):
         return "no customer has an order with a value."
     if len(buyers.orders) == 1:
         return "there is a single customer; churn is learnt from the differences between customers."
     horizon, step = settings.churn.horizon_days, settings.train.snapshot_every_days
-    before = int((buyers.first < shop.end - days(horizon)).sum())
-    if shop.end - shop.first < days(horizon + step) or before < 2:
-        span = (shop.end - shop.first) // DAY
+    before = int((buyers.first < end - days(horizon)).sum())
+    if end - shop.first < days(horizon + step) or before < 2:
+        span = max(0, end - shop.first) // DAY
+        there = "there are" if end == shop.end else f"there are, until {_day(end)},"
         return (
-            f"there are {span} days of orders, and {before} customers had bought {horizon} days before their end; a"
+            f"{there} {span} days of orders, and {before} customers had bought {horizon} days before their end; a"
             f" window of {horizon} days and {step} days before it are needed. Add older orders, or set a shorter"
             " [churn] horizon_days."
         )

@@ -18,7 +18,7 @@ CONFIG_NAME = "regulars.toml"
 class Section(BaseModel):
     """A part of the settings; a key it does not know is an error, so that a misspelt one is not ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ShopSettings(Section):

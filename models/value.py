@@ -1,9 +1,10 @@
 """What a customer is worth in the horizon: contribution margin, with an interval; returns and losses allowed.
 
-Expected margin pools two answers, by their geometric mean, because they err in different ways: expected orders, read
-off the customer's curve, times the margin of one order drawn towards the shop's; and the classic pair, BG/NBD times
-Gamma-Gamma (Fader and Hardie 2013), which knows nothing of seasons but is hard to mislead. One wholesaler moves
-neither: the shop's margin of an order is a median.
+Expected margin pools three answers by their geometric mean, because they err in different ways: expected orders, read
+off the customer's curve, times the margin of one order drawn towards the shop's; the classic pair, BG/NBD times
+Gamma-Gamma (Fader and Hardie 2013), which knows nothing of seasons but is hard to mislead; and the margin of the last
+year scaled to the horizon, which holds a whole round of seasons. One wholesaler does not move the others: the shop's
+margin of an order is a median.
 
 The interval cannot come from the expectation, since most of what can happen is 'no order at all'. Two quantiles are
 learnt directly, in units of the customer's own margin per order, and widened or narrowed on customers that the trees
@@ -13,6 +14,7 @@ Candes 2019, NeurIPS, section 4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -38,6 +40,11 @@ TAILS = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
 """Quantiles at the ends of an interval."""
 PRIOR_ORDERS = 2.0
 """Orders at which a customer's own margin per order counts as much as the shop's."""
+LAST_YEAR = "margin_365d"
+LAST_YEAR_FLOOR = 0.05
+"""Share of a usual order that is added to last year's margin, so that a year without an order is not a promise."""
+ROOTS: dict[int, Callable[[F64], F64]] = {1: np.asarray, 2: np.sqrt, 3: np.cbrt}
+"""Roots that give a number the same in an array of any length, which a power does not."""
 CALIBRATION_SHARE = 0.25
 QUANTILE_SPAN = (-20.0, 200.0)
 """Bounds of an outcome in units of the margin per order, for the quantile trees only."""
@@ -120,12 +127,17 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
 
     def _expected(self, table: FeatureTable, curves: OrderCurves, usual: F64) -> F64:
         """(n,) expected margin in the horizon that was learnt."""
-        expected = curves.expected_orders(self.horizon_days) * usual
+        answers = [curves.expected_orders(self.horizon_days) * usual]
         known = table.column("orders_total") > 0
-        if self.classic_ is not None and known.any():
-            classic = np.maximum(self.classic_.predict(history_frame(table.take(known))), 0)
-            expected[known] = np.sqrt(expected[known] * classic)
-        return expected
+        if self.classic_ is not None:
+            classic = answers[0].copy()
+            if known.any():
+                classic[known] = np.maximum(self.classic_.predict(history_frame(table.take(known))), 0)
+            answers.append(classic)
+        if LAST_YEAR in table.names:
+            repeated = np.nan_to_num(table.column(LAST_YEAR)) * self.horizon_days / 365
+            answers.append(np.maximum(repeated, 0) + LAST_YEAR_FLOOR * usual)
+        return ROOTS[len(answers)](np.prod(answers, axis=0))
 
     def _usual(self, table: FeatureTable) -> F64:
         """(n,) margin per order, the customer's own drawn towards the shop's; positive."""

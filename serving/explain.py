@@ -46,7 +46,7 @@ def explain(predictor: Predictor, shop: Shop, customer_id: str, as_of: int, top:
         top: products told.
 
     Raises:
-        ValueError: if the customer is not known before the moment.
+        UnknownCustomerError: if the customer is not known before the moment.
     """
     scores = predictor.score(shop, as_of, top=top, only=[customer_id])
     settings, features = predictor.bundle.settings, predictor.bundle.feature_list()

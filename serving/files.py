@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -34,6 +39,16 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 old.rename(path)
             raise
         shutil.rmtree(old, ignore_errors=True)
+
+
+def csv_quoting(frame: pd.DataFrame) -> Literal[0, 2]:
+    """How texts are quoted in a CSV file of this frame.
+
+    The writer quotes a cell for a line feed of its own accord; readers break lines at a carriage return too.
+    """
+    texts = [column for _, column in frame.items() if column.dtype == object or column.dtype == "str"]
+    broken = any("\r" in text for column in texts for text in column if isinstance(text, str))
+    return csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
 
 
 def _parent(path: Path) -> Path:

@@ -145,7 +145,7 @@ def _stated(shop: Shop, as_of: int) -> tuple[I32, I32, I32, F64]:
     accessory, bought, service = (np.full(size, NONE, np.int32) for _ in range(3))
     due = np.full(size, np.nan)
     row = _rows(shop, as_of)
-    if shop.products is None or not len(row):
+    if shop.products is None or not len(shop.products) or not len(row):
         return accessory, bought, service, due
     lines = _sold(shop, as_of)
     lines = lines.take(lines.customer != NONE)

@@ -8,7 +8,6 @@ columns of numbers stay as they are. Parquet runs nothing and is not escaped.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -17,9 +16,11 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
+
+from regulars.serving.files import csv_quoting
 
 _RISKY = re.compile(r"^[=+\-@\t\r\n']")
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d+)?$", re.ASCII)
@@ -84,10 +85,7 @@ def _csv(rows: pd.DataFrame) -> bytes:
     cells = rows.copy()
     for name in TEXT:
         cells[name] = [safe(text) if isinstance(text, str) else None for text in rows[name]]
-    # The writer quotes a cell for a line feed of its own accord; readers break lines at a carriage return too.
-    broken = any("\r" in text for name in TEXT for text in rows[name] if isinstance(text, str))
-    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
-    text = cells.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d", quoting=quoting)
+    text = cells.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d", quoting=csv_quoting(cells))
     return text.encode()
 
 

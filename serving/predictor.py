@@ -26,6 +26,10 @@ from regulars.serving.references import load_reference
 from regulars.serving.scoring import score
 
 
+class NotGivenWarning(UserWarning):
+    """The models read tables or columns that were not given."""
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A loaded bundle that answers questions about customers; it never learns from what it is asked."""
@@ -89,14 +93,18 @@ class Predictor:
         given = {title: frame for title, frame in source.items() if frame is not None}
         return self.score(read(given, self.bundle.settings), moment, top=top)
 
+    def lacking(self, shop: Shop) -> list[str]:
+        """Tables and columns that the models read and the shop was not given."""
+        return lacking(shop, self.bundle.feature_list())
+
     def score(self, shop: Shop, as_of: int, *, top: int | None = None, **options: Any) -> pd.DataFrame:
         """Scores of a shop's customers by this bundle; `options` are those of `scoring.score`."""
         bundle, features = self.bundle, self.bundle.feature_list()
-        if absent := lacking(shop, features):
+        if absent := self.lacking(shop):
             warnings.warn(
                 f"the models were fitted with {', '.join(absent)}, which was not given; it is taken as nothing having "
                 "happened there. Bring it for better answers",
-                UserWarning,
+                NotGivenWarning,
                 stacklevel=3,
             )
         return score(

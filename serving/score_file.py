@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from regulars.serving.columns import COLUMNS, LISTS, MOMENTS, SCHEMA, TYPES
-from regulars.serving.files import whole_file
+from regulars.serving.files import csv_quoting, whole_file
 
 _DATES = "%Y-%m-%dT%H:%M:%S"
 
@@ -34,7 +34,8 @@ def write_scores(frame: pd.DataFrame, path: Path) -> None:
         if path.suffix == ".parquet":
             pq.write_table(as_arrow(frame), made)
         else:
-            _as_text(frame).to_csv(made, index=False, lineterminator="\n", date_format=_DATES, encoding="utf-8")
+            text = _as_text(frame)
+            text.to_csv(made, index=False, lineterminator="\n", date_format=_DATES, quoting=csv_quoting(text))
 
 
 def as_arrow(frame: pd.DataFrame) -> pa.Table:
@@ -57,15 +58,29 @@ def read_scores(path: Path) -> pd.DataFrame:
     path = Path(path)
     if path.suffix not in {".csv", ".parquet"} or not path.is_file():
         raise ValueError(f"{path}: expected an existing .csv or .parquet that `regulars score` wrote")
-    if path.suffix == ".parquet":
-        table = pq.read_table(path)
-        frame = table.to_pandas()
-        for name in (name for name in LISTS if name in table.column_names):
-            frame[name] = table.column(name).to_pylist()
-    else:
-        frame = pd.read_csv(path, dtype={"customer_id": str}, parse_dates=list(MOMENTS), keep_default_na=True)
-        for name in (name for name in LISTS if name in frame.columns):
-            frame[name] = [json.loads(text) for text in frame[name]]
+    try:
+        frame = _from_parquet(path) if path.suffix == ".parquet" else _from_csv(path)
+    except (pa.ArrowException, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        told = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{path}: cannot be read ({told}); give a file that `regulars score` wrote") from error
     if missing := [name for name in COLUMNS if name not in frame.columns]:
         raise ValueError(f"{path}: the columns {missing} are missing; it was not written by `regulars score`")
     return frame[list(COLUMNS)]
+
+
+def _from_parquet(path: Path) -> pd.DataFrame:
+    table = pq.read_table(path)
+    frame = table.to_pandas()
+    return frame.assign(**{name: table.column(name).to_pylist() for name in LISTS if name in table.column_names})
+
+
+def _from_csv(path: Path) -> pd.DataFrame:
+    # Only what may be empty is read as missing: a customer may well be called 'NA'.
+    empty = {name: [""] for name in TYPES if name not in ("customer_id", *LISTS)}
+    frame = pd.read_csv(path, dtype={"customer_id": str}, keep_default_na=False, na_values=empty)
+    try:
+        moments = {name: pd.to_datetime(frame[name], format=_DATES) for name in MOMENTS if name in frame.columns}
+        lists = {name: [json.loads(text) for text in frame[name]] for name in LISTS if name in frame.columns}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: holds something that `regulars score` does not write ({error})") from error
+    return frame.assign(**moments, **lists)

@@ -82,8 +82,9 @@ def score(
         chunk: customers worked on at a time; the result does not depend on it.
 
     Raises:
-        ValueError: if the shop lacks what the features need, if one of `only` is not known before `as_of`, or if a
-            model answers with something that is no number or no probability.
+        UnknownCustomerError: if one of `only` is not known before `as_of`.
+        ValueError: if the shop lacks what the features need, or if a model answers with something that is no number
+            or no probability.
     """
     logs = Logs(shop, settings)
     rates = prospect_rates(logs, context, as_of) if prospects is None else prospects
@@ -108,13 +109,17 @@ def score(
     return checked(_typed(frame))
 
 
+class UnknownCustomerError(ValueError):
+    """A customer of whom nothing was known before the moment."""
+
+
 def _chosen(shop: Shop, known: I32, only: Sequence[str]) -> I32:
     """Codes of the customers asked for, rising."""
     codes = positions(np.array(sorted(set(only)), np.object_), shop.customer_ids)
     there = np.isin(codes, known)
     if not there.all():
         name = sorted(set(only))[int(np.argmin(there))]
-        raise ValueError(f"customer {name!r} is not known before this moment; check the id and the moment")
+        raise UnknownCustomerError(f"customer {name!r} is not known before this moment; check the id and the moment")
     return codes
 
 

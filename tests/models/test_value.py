@@ -47,15 +47,17 @@ def test_expected_margin_is_orders_times_margin_where_no_margin_was_ever_positiv
     shop = made_shop(30)
     table = dataclasses.replace(shop.table, values=shop.table.values.copy())
     table.values[:, table.names.index("orders_total")] = 2
-    table.values[:, table.names.index("margin_total")] = -10
+    for name in ("margin_total", "margin_365d"):
+        table.values[:, table.names.index(name)] = -10
     model = ValueModel().fit(table, shop.curves, shop.value)
 
     found = model.predict(table, shop.curves, 90)
 
     assert model.classic_ is None
     assert model.shop_margin_ == -5
-    # A future order is not expected to lose money: a tenth of the shop's margin of an order stands in.
-    np.testing.assert_allclose(found.expected, 0.5 * shop.curves.expected_orders(90))
+    # A future order is not expected to lose money: a tenth of the shop's margin of an order stands in. Last year's
+    # loss counts as nothing, with a twentieth of an order added; the two are pooled by their geometric mean.
+    np.testing.assert_allclose(found.expected, np.sqrt(0.5 * shop.curves.expected_orders(90) * 0.05 * 0.5))
 
 
 def test_twice_the_orders_bring_twice_the_margin(shop: Training) -> None:
