@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +26,7 @@ from regulars.cli.common import (
     result,
     say,
     settings_from,
+    tables_may_lack,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +74,7 @@ def _predictor(model: str | None, settings: Settings) -> Predictor:
 
 def _scored(predictor: Predictor, shop: Shop, moment: int, top: int | None = None) -> pd.DataFrame:
     _tell_what_is_odd(predictor, shop, moment)
-    with console.status("scoring") as status, _told_already():
+    with console.status("scoring") as status, tables_may_lack():
         frame = predictor.score(
             shop, moment, top=top, progress=lambda done, of: status.update(f"scoring {done:,}/{of:,}")
         )
@@ -96,16 +94,6 @@ def _tell_what_is_odd(predictor: Predictor, shop: Shop, moment: int) -> None:
     if lacking := predictor.lacking(shop):
         sentence = f"the models were fitted with {', '.join(lacking)}, which is not here"
         say(f"{sentence}; it is taken as nothing having happened there", warn=True)
-
-
-@contextmanager
-def _told_already() -> Iterator[None]:
-    """Without the predictor's own warning of what was told in a line."""
-    from regulars.serving.predictor import NotGivenWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGivenWarning)
-        yield
 
 
 def _read_scores(file: Path, as_of: str | None) -> tuple[pd.DataFrame, int]:
@@ -220,7 +208,7 @@ def explain(
     predictor, moment = _predictor(model, settings), moment_from(as_of, shop)
     _tell_what_is_odd(predictor, shop, moment)
     try:
-        with _told_already():
+        with tables_may_lack():
             found = tell(predictor, shop, customer, moment)
     except UnknownCustomerError as error:
         raise RefusedError(str(error)) from error

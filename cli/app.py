@@ -6,8 +6,10 @@ Exit codes: 0 done, 1 refused by the data or the model (it says why), 2 wrong us
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
+from rich.text import Text
 
 from regulars.cli import answers, data, learning
 from regulars.cli.common import RefusedError, console
@@ -16,9 +18,10 @@ app = typer.Typer(
     help="Regulars: who is about to leave, what each buys next, and whom to contact.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain lines: quicker to start, and whole in a log
 )
 
-for command, function in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "simulate": data.simulate,
     "load": data.load,
     "check": data.check,
@@ -29,19 +32,35 @@ for command, function in {
     "outreach": answers.outreach,
     "report": answers.report,
     "explain": answers.explain,
-}.items():
+}
+for command, function in _COMMANDS.items():
     app.command(command)(function)
 
 
 def main() -> None:
     """Runs the command line; what the data or the model refuses ends with exit code 1 and a sentence."""
+    try:
+        app()
+    except (RefusedError, ValueError, OSError) as error:
+        if not _is_refusal(error):
+            raise
+        console.print(Text.assemble(("refused: ", "red"), _sentence(error)))
+        sys.exit(1)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the error tells what is wrong with data, model or disk; any other is our fault and is shown whole."""
+    # Late, because a command that ends well needs none of them.
     from regulars.datasets.writing import LoadError
     from regulars.features.findings import DataError
     from regulars.serving.sealed import BundleError
+    from regulars.training.tracking import StoreError
 
-    try:
-        app()
-    except (DataError, LoadError, BundleError, RefusedError) as error:
-        console.print("[red]refused:[/red] ", end="", markup=True)
-        console.print(str(error), markup=False)
-        sys.exit(1)
+    return isinstance(error, (RefusedError, DataError, LoadError, BundleError, StoreError, OSError))
+
+
+def _sentence(error: Exception) -> str:
+    """What the error says; one of the system names the file."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

@@ -7,6 +7,9 @@ logs can be searched. Names of files, columns and customers are other people's t
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,9 +105,9 @@ def nobody_before(moment: int, shop: Shop) -> RefusedError:
 
 def iso(moment: int) -> str:
     """A moment as text: the day alone where it is midnight."""
-    from regulars.features.shop import as_datetime
+    import numpy as np
 
-    text = str(as_datetime([moment])[0].astype("datetime64[s]"))
+    text = str(np.datetime64(moment, "us").astype("datetime64[s]"))
     return text.removesuffix("T00:00:00")
 
 
@@ -125,6 +128,16 @@ def read_tables(folder: Path, settings: Settings) -> tuple[Shop, Reading]:
     for finding in reading.of("bad_rows"):
         say(f"set aside: {finding} See {beside}.", warn=True)
     return reading.shop, reading
+
+
+@contextmanager
+def tables_may_lack() -> Iterator[None]:
+    """Without the predictor's warning of tables that were not given: it was told in a line, or is known."""
+    from regulars.serving.predictor import NotGivenWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGivenWarning)
+        yield
 
 
 def name_of(folder: Path, settings: Settings) -> str:

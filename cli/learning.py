@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from regulars.cli.common import (
     AsOf,
@@ -17,20 +18,24 @@ from regulars.cli.common import (
     Folder,
     RefusedError,
     Seed,
+    as_moment,
+    file_to_write,
     iso,
     moment_from,
     name_of,
+    place_to_write,
     read_tables,
     result,
     say,
     settings_from,
+    tables_may_lack,
 )
-from regulars.features.settings import Settings
-from regulars.features.shop import Shop, days
 
 if TYPE_CHECKING:
     from regulars.features.readiness import Readiness
     from regulars.features.reading import Reading
+    from regulars.features.settings import Settings
+    from regulars.features.shop import Shop
     from regulars.training.backtest import Incumbent
     from regulars.training.tracking import Champion, Fingerprint, Store
     from regulars.training.train import Training
@@ -38,14 +43,16 @@ if TYPE_CHECKING:
 
 def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed = 0) -> None:
     """Backtests, fits, tracks in MLflow, and promotes if better."""
+    from regulars.serving.references import champion_folder
     from regulars.training.tracking import open_store
     from regulars.training.train import train as run
 
     settings = settings_from(config)
+    place_to_write(champion_folder(settings), "the store")
     with ThreadPoolExecutor(1) as aside:
         opened = aside.submit(open_store, settings)  # a new store takes seconds to set up
         shop, reading = read_tables(folder, settings)
-        until = moment_from(as_of, shop)
+        until = _until(as_of, shop)
         ready = _ready(reading, settings, until)
         store = opened.result()
         champion, incumbent = _incumbent(settings)
@@ -62,6 +69,14 @@ def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed 
     for decision in training.promotion.decisions:
         say(decision.reason)
     _keep(training, shop, settings, folder, store, ready, seed)
+
+
+def _until(as_of: str | None, shop: Shop) -> int:
+    """Where learning stands: not after the end of the data, or silence would be taken for leaving."""
+    asked = moment_from(as_of, shop)
+    if asked > shop.end:
+        say(f"the data ends at {iso(shop.end)}, before {iso(asked)}; learning stands there", warn=True)
+    return min(asked, shop.end)
 
 
 def _ready(reading: Reading, settings: Settings, until: int) -> Readiness:
@@ -120,16 +135,17 @@ def _keep(
         with tempfile.TemporaryDirectory() as scratch:
             place = Path(scratch, "bundle")
             save_bundle(place, bundle)
-            version = run.log_bundle(
-                place,
-                loader_module=mlflow_model.__name__,
-                signature=mlflow_model.signature(),
-                input_example=mlflow_model.input_example(),
-                pip_requirements=mlflow_model.pip_requirements(),
-                registered_name=settings.model_name,
-                recipes=training.recipes,
-                trained_until=iso(training.until),
-            )
+            with tables_may_lack():  # MLflow asks the model about its example, which is order lines alone
+                version = run.log_bundle(
+                    place,
+                    loader_module=mlflow_model.__name__,
+                    signature=mlflow_model.signature(),
+                    input_example=mlflow_model.input_example(),
+                    pip_requirements=mlflow_model.pip_requirements(),
+                    registered_name=settings.model_name,
+                    recipes=training.recipes,
+                    trained_until=iso(training.until),
+                )
             promotion = training.promotion
             if promotion.promote:
                 run.promote(settings.model_name, version, promotion.why)
@@ -138,7 +154,7 @@ def _keep(
                 say(f"the champion is also in the folder {exported}")
             else:
                 run.keep(settings.model_name, version, promotion.why)
-    result.print(f"{settings.model_name} version {version}: {promotion.why}", markup=False)
+    result.print(Text(f"{settings.model_name} version {version}: {promotion.why}"))
 
 
 def _export(bundle: Path, folder: Path) -> None:
@@ -191,13 +207,16 @@ def _track(
     from regulars.training.plots_style import to_png
 
     run.data(data)
-    run.metrics({"snapshot_rows": training.rows, "features": len(training.features), "seed": seed})
-    run.texts({"readiness.txt": ready.text(), "settings.json": settings.model_dump_json(indent=1)})
+    run.metrics({"snapshot_rows": training.rows, "features": len(training.features)})
+    run.params({"seed": seed, "horizon_days": settings.churn.horizon_days, "cutoffs": len(training.predictions)})
+    # Where runs are tracked may hold a password.
+    told = settings.model_dump_json(indent=1, exclude={"mlflow"})
+    run.texts({"readiness.txt": ready.text(), "settings.json": told})
     run.records(training.records)
     run.pictures({f"{name}.png": to_png(figure) for name, figure in pictures.items()})
     seen = {(record.component, record.model): record.is_baseline for record in training.records}
     for (component, model), is_baseline in seen.items():
-        params = {"horizon_days": settings.churn.horizon_days, "seed": seed}
+        params: dict[str, Any] = {"horizon_days": settings.churn.horizon_days, "seed": seed}
         won = training.recipes.get(component, "").startswith(f"{model} ")
         if won:
             params |= {"recipe": training.recipes[component]}
@@ -220,22 +239,37 @@ def backtest(
     from regulars.training.backtest import cutoffs_of
     from regulars.training.records import write_records
 
+    file_to_write(json, (".json",), "--json")
+    asked = sorted({as_moment(one, "--cutoff") for one in cutoff or []})
     settings = settings_from(config)
     shop, reading = read_tables(folder, settings)
-    until = moment_from(as_of, shop)
+    until = _until(as_of, shop)
     _ready(reading, settings, until)
+    _judgeable(asked, shop, until, settings)
     logs = Logs(shop, settings)
-    moments = [moment_from(one, shop) for one in cutoff] if cutoff else cutoffs_of(logs, until, settings)
-    late = [moment for moment in moments if moment + days(settings.churn.horizon_days) > until]
-    if late:
-        raise RefusedError(
-            f"the window of {settings.churn.horizon_days} days after {iso(late[0])} is not over at {iso(until)}, where "
-            "the data ends or --as-of stands; judge an earlier cutoff"
-        )
+    moments = asked or cutoffs_of(logs, until, settings)
     judged = run(logs, moments, until, settings, dataset=name_of(folder, settings), seed=seed, progress=say)
     write_records(judged.records, json)
     _print(judged.records)
     say(f"{len(judged.records):,} records written to {json}")
+
+
+def _judgeable(cutoffs: list[int], shop: Shop, until: int, settings: Settings) -> None:
+    """Refuses cutoffs before which there is nothing to learn from, or whose window is not over."""
+    from regulars.features.shop import days
+
+    horizon, step = settings.churn.horizon_days, settings.train.snapshot_every_days
+    for cutoff in cutoffs:
+        if cutoff + days(horizon) > until:
+            raise RefusedError(
+                f"the window of {horizon} days after {iso(cutoff)} is not over at {iso(until)}, where the data ends "
+                "or --as-of stands; judge an earlier cutoff"
+            )
+        if cutoff < shop.first + days(step):
+            raise RefusedError(
+                f"there are not {step} days of orders before {iso(cutoff)}, for the first is of {iso(shop.first)}; "
+                "judge a later cutoff"
+            )
 
 
 def _print(records: list[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +92,7 @@ def _mean_price(shop: Shop, moment: int) -> np.ndarray[tuple[int], np.dtype[np.f
     return np.asarray(revenue / np.maximum(pieces, 1))
 
 
-def _named(found: Pairings, shop: Shop, names: dict[str, str]) -> Sequence[Pair]:
+def _named(found: Pairings, shop: Shop, names: dict[str, str]) -> list[Pair]:
     ids = [str(one) for one in shop.product_ids]
     return [
         Pair(

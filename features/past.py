@@ -9,7 +9,7 @@ import numpy as np
 from regulars.features.asof import F64, AsOf, Moments
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
-from regulars.features.shop import I64, MONEY, PIECES
+from regulars.features.shop import MONEY, PIECES
 
 
 class Past:
@@ -69,10 +69,6 @@ class Past:
         """Lines that were sold in each customer's last order."""
         order = self.orders.last("order").astype(np.int32)
         return AsOf(self._logs.sales_by_order, Moments(order, self.moments.time))
-
-    def earlier(self, time: I64) -> Past:
-        """The past as it was at earlier moments, one for each of these; a later one is cut down to these."""
-        return Past(self._logs, Moments(self.moments.key, np.minimum(time, self.moments.time)))
 
     def cost_to_serve(self, last: int | None = None) -> F64:
         """Cost of the minutes spent on each customer, in currency units."""

@@ -1,8 +1,8 @@
 """Is a shop ready? A report in plain words: what is there, what is missing, what that costs, what to do.
 
 The thresholds are those that comparable products ask of their users (Microsoft Dynamics 365 Customer Insights,
-Klaviyo); below them a model is still trained and says what it is worth. Only where not even one label window can be
-filled, there is nothing to train, and the report says why not.
+Klaviyo); below them a model is still trained and says what it is worth. Only where the history does not hold a window to
+learn from and one to judge by, there is nothing to train, and the report says why not.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def readiness(reading: Reading, settings: Settings, *, as_of: int | None = None)
     enough = Section("Is it enough to learn from?", tuple(_enough(shop, buyers, settings, as_of)))
     missing = Section("What is missing, and what that costs", tuple(_missing(shop, settings)))
     end = shop.end if as_of is None else min(shop.end, as_of)
-    why_not = _why_not(shop, buyers, settings, end) or _refused(reading)
+    why_not = _why_not(shop, buyers, settings, end) or _refused(reading, settings)
     warnings = sum(item.mark != "ok" for item in enough.items)
     grade: Grade = "good" if not warnings else "fair" if warnings <= FAIR_WARNINGS else "poor"
     sections = _filled([_there(reading, _customers(shop, buyers)), enough, missing, found])
@@ -259,13 +259,16 @@ def _found(reading: Reading, settings: Settings) -> Section:
     return Section("What was found", tuple(items))
 
 
-def _refused(reading: Reading) -> str:
+def _refused(reading: Reading, settings: Settings) -> str:
     """Why the tables are refused although there is a shop in them: '' where they are not."""
-    return str(next(iter(reading.of("error")), ""))
+    if errors := reading.of("error"):
+        return str(errors[0])
+    bad = reading.of("bad_rows") if settings.data.bad_rows == "refuse" else ()
+    return f"{bad[0]} Or set [data] bad_rows = 'set_aside' to go on without such rows." if bad else ""
 
 
 def _why_not(shop: Shop, buyers: _Buyers, settings: Settings, end: int) -> str:
-    """Why no label window can be filled: '' where one can, with two customers or more who had bought before it.
+    """Why nothing can be learnt and judged: '' where two windows follow each other after two customers had bought.
 
     `end` is where the data ends, or the moment to stand at where that is earlier.
     """
@@ -274,13 +277,13 @@ def _why_not(shop: Shop, buyers: _Buyers, settings: Settings, end: int) -> str:
     if len(buyers.orders) == 1:
         return "there is a single customer; churn is learnt from the differences between customers."
     horizon, step = settings.churn.horizon_days, settings.train.snapshot_every_days
-    before = int((buyers.first < end - days(horizon)).sum())
-    if end - shop.first < days(horizon + step) or before < 2:
+    before = int((buyers.first < end - days(HORIZONS * horizon)).sum())
+    if end - shop.first < days(HORIZONS * horizon + step) or before < 2:
         span = max(0, end - shop.first) // DAY
         there = "there are" if end == shop.end else f"there are, until {_day(end)},"
         return (
-            f"{there} {span} days of orders, and {before} customers had bought {horizon} days before their end; a"
-            f" window of {horizon} days and {step} days before it are needed. Add older orders, or set a shorter"
-            " [churn] horizon_days."
+            f"{there} {span} days of orders, and {before} customers had bought {HORIZONS * horizon} days before their"
+            f" end; a window of {horizon} days to learn from, one to judge what was learnt, and {step} days before them"
+            " are needed. Add older orders, or set a shorter [churn] horizon_days."
         )
     return ""

@@ -189,6 +189,5 @@ def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
 
 def _keys(section: list[str]) -> Iterable[str]:
     """Names of what may stand in a section, or of the sections."""
-    if not section:
-        return Settings.model_fields
-    return type(getattr(Settings(), section[0])).model_fields
+    part: type[BaseModel] = type(getattr(Settings(), section[0])) if section else Settings
+    return list(part.model_fields)

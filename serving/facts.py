@@ -106,7 +106,7 @@ def gather(scores: pd.DataFrame, shop: Shop, as_of: int, settings: Settings) -> 
     known = profiles(shop, as_of).take(code)
     chance = 1 - scores["churn_probability"].to_numpy(np.float64)
     last_order, contact = past.orders.days_since_last(), past.contacts.days_since_last()
-    ignored = past.contacts.count() - past.earlier(past.orders.last_time()).contacts.count()
+    ignored = past.contacts.count_after(past.orders.last_time())
     rests, yearly = _limits(ignored, settings)
     return Facts(
         as_of=as_of,

@@ -46,7 +46,7 @@ def csv_quoting(frame: pd.DataFrame) -> Literal[0, 2]:
 
     The writer quotes a cell for a line feed of its own accord; readers break lines at a carriage return too.
     """
-    texts = [column for _, column in frame.items() if column.dtype == object or column.dtype == "str"]
+    texts = [column for _, column in frame.items() if str(column.dtype) in {"object", "str"}]
     broken = any("\r" in text for column in texts for text in column if isinstance(text, str))
     return csv.QUOTE_NONNUMERIC if broken else csv.QUOTE_MINIMAL
 

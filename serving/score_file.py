@@ -70,7 +70,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 def _from_parquet(path: Path) -> pd.DataFrame:
     table = pq.read_table(path)
-    frame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas()
     return frame.assign(**{name: table.column(name).to_pylist() for name in LISTS if name in table.column_names})
 
 

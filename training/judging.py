@@ -152,7 +152,11 @@ def judge_value(judge: Judge, truth: Truth, value: ValuePrediction) -> Iterator[
 def product_values(truth: Truth, found: Recommendations, product_ids: Text) -> dict[str, F64]:
     """(n,) per-customer values of each ranking metric, NaN where a customer has nothing to find."""
     every, new = (found.in_codes_of(product_ids, codes) for codes in (found.all.product, found.new.product))
-    parts = (("", every, truth.bought.every), ("_repeat", every, truth.bought.repeats), ("_first", new, truth.bought.firsts))
+    parts = (
+        ("", every, truth.bought.every),
+        ("_repeat", every, truth.bought.repeats),
+        ("_first", new, truth.bought.firsts),
+    )
     values = {}
     for suffix, listed, bought in parts:
         found_by = ranking_metrics(listed, bought.indptr, bought.items, CUTS)

@@ -41,7 +41,9 @@ class Recipe:
     @property
     def text(self) -> str:
         """The name and the parameters that matter."""
-        parameters = {name: value for name, value in self.make().get_params().items() if name not in ("threads", "mine")}
+        parameters = {
+            name: value for name, value in self.make().get_params().items() if name not in ("threads", "mine")
+        }
         return f"{self.name} {parameters}"
 
 

@@ -46,7 +46,9 @@ def snapshot_moments(logs: Logs, until: int, settings: Settings) -> I64:
     """The moments of a training that stands at `until`: that one, and earlier ones with some history before them."""
     step = days(settings.train.snapshot_every_days)
     found = until - step * np.arange(SNAPSHOTS_AT_MOST)
-    earliest = logs.shop.first + 2 * step
+    # A short history still has to hold one moment that was watched for a whole horizon.
+    watched = until - step * -(-settings.churn.horizon_days // settings.train.snapshot_every_days)
+    earliest = min(logs.shop.first + 2 * step, max(watched, logs.shop.first + 1))
     return found[(found >= earliest) | (found == until)]
 
 

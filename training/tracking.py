@@ -125,6 +125,10 @@ class TrainRun:
         rows = [Metric(name, float(value), 0, 0) for name, value in values.items() if math.isfinite(value)]
         _log(self.store, self.run_id, params={}, metrics=rows)
 
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters of the training as a whole."""
+        _log(self.store, self.run_id, params=values, metrics=[])
+
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags of the training."""
         from mlflow.entities import RunTag
@@ -231,6 +235,10 @@ class TrainRun:
         self.tags({"promoted": "false", WHY: why})
 
 
+class StoreError(ValueError):
+    """A store that cannot be used; the message says which, and where it is set."""
+
+
 def store_uri(settings: Settings) -> str:
     """Address of the store: `MLFLOW_TRACKING_URI`, else the settings', else SQLite in the current folder.
 
@@ -241,9 +249,13 @@ def store_uri(settings: Settings) -> str:
 
 
 def open_store(settings: Settings) -> Store:
-    """The store, made where there is none (some seconds), and the shop's experiment in it."""
+    """The store, made where there is none (some seconds), and the shop's experiment in it.
+
+    Raises:
+        StoreError: if there can be no store at its address.
+    """
     uri = store_uri(settings)
-    with _quiet(), _one_at_a_time(uri):
+    with _quiet(), _reachable(uri), _one_at_a_time(uri):
         client = _client(uri)
         return Store(uri, client, _experiment(client, settings, uri))
 
@@ -321,6 +333,22 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
     with file.with_name(f"{file.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _reachable(uri: str) -> Iterator[None]:
+    """What MLflow and its database say of a store that cannot be used, as a `StoreError`."""
+    _mlflow()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        told = str(error).strip().partition("\n")[0]
+        raise StoreError(
+            f"the MLflow store {uri} cannot be used ({told}); it is set by MLFLOW_TRACKING_URI or [mlflow] tracking_uri"
+        ) from error
 
 
 @contextmanager

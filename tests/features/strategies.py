@@ -208,7 +208,9 @@ def _nothing(like: np.ndarray) -> np.ndarray:
 
 
 EDGES = sorted({0, *WINDOWS, 365, *(365 - window for window in WINDOWS if window < 365)})
-days_ago = st.one_of(st.integers(-2, 6), st.integers(-2, 6), st.sampled_from(EDGES), st.integers(-60, 800))
+# Mostly the last week, so that what is drawn for one customer meets; the first of a list is what Hypothesis likes best.
+last_week = st.sampled_from([1, 2, 3, 4, 5, 6, 7, 0, -1])
+days_ago = st.one_of(last_week, last_week, st.sampled_from(EDGES), st.integers(-60, 800))
 times = st.builds(
     lambda day, hours, tick: NOW - day * DAY + hours * DAY // 4 + tick,
     days_ago,
@@ -216,12 +218,12 @@ times = st.builds(
     st.sampled_from([0, 0, 0, -1, 1]),
 )
 delays = st.sampled_from([0, 0, 0, 0, 1, DAY // 4, 3 * DAY, 40 * DAY, 400 * DAY])
-customers = st.integers(0, CUSTOMERS - 1)
+customers = st.sampled_from([0, 0, 0, 1, 2])
 
 
 @st.composite
 def order_lines(draw: st.DrawFn) -> Line:
-    customer, time = draw(st.integers(-1, CUSTOMERS - 1)), draw(times)
+    customer, time = draw(st.sampled_from([0, 0, 0, 1, 2, -1])), draw(times)
     # An order is one customer's; a line of zero value is neither sold nor returned.
     order = draw(st.integers(0, ORDERS - 1)) * (CUSTOMERS + 1) + customer + 1
     sign, revenue = draw(st.sampled_from([1, 1, 1, -1, 0])), draw(st.integers(1, 60_000))

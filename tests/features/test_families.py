@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.features.judge import VERDICTS, Known, Verdict
+from tests.features import judge, judge_service
+from tests.features.known import Known
 from tests.features.strategies import CUSTOMERS, NOW, SETTINGS, WINDOWS, Line, Rows, Sent, rows, shop_of, shops
+from tests.features.verdicts import VERDICTS, Verdict
 
 from regulars.features.asof import Moments
 from regulars.features.context import ShopContext
@@ -23,7 +25,7 @@ from regulars.features.table import FeatureTable, feature_table
 
 FEATURES = [feature for family in FAMILIES for feature in family.features(WINDOWS)]
 TRUSTING = SETTINGS.model_copy(update={"data": SETTINGS.data.model_copy(update={"trust_undated": True})})
-MOMENTS = [NOW, NOW - 365 * DAY, NOW + DAY // 4 + 1]
+MOMENTS = [NOW, NOW + DAY // 4 + 1, NOW + 45 * DAY]
 
 
 def table_of(given_rows: Rows, moments: list[int], settings: Settings = SETTINGS) -> FeatureTable:
@@ -52,6 +54,11 @@ def test_the_judge_agrees(given_rows: Rows, chosen: Settings) -> None:
             expected = verdict(known, *window)
             close = math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-9)
             assert close or (math.isnan(value) and math.isnan(expected)), f"{name}: {value}, the judge says {expected}"
+
+
+def test_the_judge_has_heard_every_family() -> None:
+    heard = {verdict.__module__ for verdict in VERDICTS.values()}
+    assert heard == {judge.__name__, judge_service.__name__}
 
 
 def test_every_feature_has_a_judge_and_every_judge_a_feature() -> None:

@@ -39,9 +39,3 @@ def test_profit_is_margin_less_cost_to_serve_plus_a_share_of_the_referred() -> N
 
 def test_the_last_order_is_all_its_lines() -> None:
     assert PAST.last_order.sum("sold").tolist() == [350_000, 100_000, 0]
-
-
-def test_an_earlier_past_never_reaches_beyond_the_moment() -> None:
-    assert PAST.earlier(np.array([day(-4), day(-9), NOW])).orders.count().tolist() == [2, 0, 0]
-    assert PAST.earlier(np.full(3, day(99))).orders.count().tolist() == PAST.orders.count().tolist()
-    assert PAST.earlier(np.array([day(-20)] * 3)).contacts.count().tolist() == [0, 0, 0]

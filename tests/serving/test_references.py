@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from regulars.features.settings import Settings
+from regulars.features.settings import Settings, tracking_uri
 from regulars.serving import references
-from regulars.serving.references import UnknownReferenceError, champion_folder, load_reference, store_uri
+from regulars.serving.references import UnknownReferenceError, champion_folder, load_reference
 from regulars.serving.sealed import BundleError
 
 
@@ -19,7 +19,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("REGULARS_MODEL", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(references, "load_bundle", lambda folder: f"folder {folder}")
-    monkeypatch.setattr(references, "_from_mlflow", lambda ref, settings: f"mlflow {ref} in {store_uri(settings)}")
+    monkeypatch.setattr(references, "_from_mlflow", lambda ref, settings: f"mlflow {ref} in {tracking_uri(settings)}")
     return tmp_path
 
 
@@ -84,9 +84,9 @@ def test_a_folder_without_a_bundle_is_named() -> None:
         loaded("nowhere")
 
 
-def test_the_settings_name_the_store_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    assert store_uri(Settings()) == "http://127.0.0.1:1"
-    assert champion_folder(Settings()) == Path("champion")
+def test_the_environment_names_the_store_before_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.model_validate({"mlflow": {"tracking_uri": "sqlite:///a.db"}})
-    assert store_uri(settings) == "sqlite:///a.db"
+    assert tracking_uri(settings) == "sqlite:///a.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert tracking_uri(settings) == "http://127.0.0.1:1"
+    assert champion_folder(settings) == Path("champion")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.features.judge import Known
+from tests.features.known import Known
 from tests.features.strategies import CUSTOMERS, NOW, SETTINGS, Line, Rows, rows, shop_of, shops
 
 from regulars.features.asof import Moments
