@@ -11,7 +11,7 @@ from collections.abc import Callable
 import typer
 from rich.text import Text
 
-from regulars.cli import answers, data, learning
+from regulars.cli import answers, data, learning, serving
 from regulars.cli.common import RefusedError, console
 
 app = typer.Typer(
@@ -32,6 +32,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "outreach": answers.outreach,
     "report": answers.report,
     "explain": answers.explain,
+    "serve": serving.serve,
+    "measure": serving.measure,
 }
 for command, function in _COMMANDS.items():
     app.command(command)(function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import fields
 
 import numpy as np
@@ -11,14 +12,26 @@ from regulars.features.shop import Rows, Shop
 
 
 def fingerprint(shop: Shop) -> str:
-    """SHA-256 over every table's columns and the ids, in hexadecimal. It cannot be read back."""
+    """SHA-256 over every table's columns, the ids, and the words behind codes, in hexadecimal; it cannot be read back.
+
+    Reading sorts the rows, so their order in the files does not matter. Order and ticket ids count by rank only.
+    """
     digest = hashlib.sha256()
-    for ids in (shop.customer_ids, shop.product_ids):
-        digest.update("\0".join(ids.tolist()).encode())
+    for name, content in _parts(shop):
+        # Lengths before contents, so that no part can be taken for the end of the one before it.
+        digest.update(f"{name} {len(content)} ".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _parts(shop: Shop) -> Iterator[tuple[str, bytes]]:
+    """Name and content of everything that makes a shop this one."""
+    texts = {"customer_ids": shop.customer_ids, "product_ids": shop.product_ids, **shop.words}
+    for name in sorted(texts):
+        yield name, "\0".join(texts[name].tolist()).encode()
+    yield "given", "\0".join(sorted(shop.given)).encode()
     for part in fields(shop):
         rows = getattr(shop, part.name)
         if isinstance(rows, Rows):
             for column in fields(rows):
-                digest.update(f"{part.name}.{column.name}".encode())
-                digest.update(np.ascontiguousarray(getattr(rows, column.name)).tobytes())
-    return digest.hexdigest()
+                yield f"{part.name}.{column.name}", np.ascontiguousarray(getattr(rows, column.name)).tobytes()

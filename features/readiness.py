@@ -1,8 +1,8 @@
 """Is a shop ready? A report in plain words: what is there, what is missing, what that costs, what to do.
 
 The thresholds are those that comparable products ask of their users (Microsoft Dynamics 365 Customer Insights,
-Klaviyo); below them a model is still trained and says what it is worth. Only where the history does not hold a window to
-learn from and one to judge by, there is nothing to train, and the report says why not.
+Klaviyo); below them a model is still trained and says what it is worth. Only where the history does not hold a window
+to learn from and one to judge by, there is nothing to train, and the report says why not.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ def serve_cheaper(scores: pd.DataFrame, shop: Shop, as_of: int, settings: Settin
             "minutes_last_year": minutes.round(1),
         }
     )
-    found = found[(cost > margin) & (cost > margin + referred) & (lately == 0)]
+    # Without a minute spent on them there is nothing to serve more cheaply, whatever came back.
+    found = found[(cost > 0) & (cost > margin) & (cost > margin + referred) & (lately == 0)]
     found = found.sort_values(["shortfall", "customer_id"], ascending=[False, True], ignore_index=True)
     pairs = zip(found["cost_to_serve"], found["margin"], strict=True)
     reason = [_reason(spent, earned, settings) for spent, earned in pairs]

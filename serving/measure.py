@@ -222,7 +222,9 @@ def _within(log: EventLog, column: str | None, as_of: int, until: int) -> I64:
 def _odd_file(sent: SentList, unknown: int) -> list[str]:
     notes = []
     if sent.changed:
-        notes.append("the list's file was changed after it was written; its rows are all there and are taken as they are")
+        notes.append(
+            "the list's file was changed after it was written; its rows are all there and are taken as they are"
+        )
     if unknown:
         notes.append(f"{unknown:,} customers of the list are no longer in the tables and are left out")
     return notes

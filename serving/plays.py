@@ -146,7 +146,7 @@ PLAYS: tuple[Play, ...] = (
         shift=0.15,
         every_days=30,
         within_days=14,
-        why="{product} is what they are most likely to buy next ({next_chance:.0%}). {next_reason}",
+        why="{product} is what they are most likely to buy next ({next_chance:.0%}; {next_reason}).",
         product=lambda f: f.goods.next,
     ),
     Play(
@@ -164,7 +164,7 @@ PLAYS: tuple[Play, ...] = (
         shift=0.15,
         every_days=30,
         within_days=7,
-        why="They bought {last_order:.0f} days ago and never had {product} ({new_chance:.0%}). {new_reason}",
+        why="They bought {last_order:.0f} days ago and never had {product} ({new_chance:.0%}; {new_reason}).",
         product=lambda f: f.goods.new,
     ),
     Play(

@@ -36,7 +36,7 @@ EDGES = {
     "uvicorn": ("serving/http", "cli/"),
     "starlette": ("serving/http",),
     "pyspark": ("features/spark", "serving/spark"),
-    "matplotlib": ("training/plots", "serving/report"),
+    "matplotlib": ("training/plots", "serving/report", "cli/pictures"),
     "typer": ("cli/",),
     "rich": ("cli/",),
 }

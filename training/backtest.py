@@ -1,7 +1,8 @@
 """The rolling backtest: every recipe fitted at several past cutoffs and judged on the window that followed each.
 
-At a cutoff nothing at or after it is read, neither for features nor for labels. What came in the window is read once
-the models have answered.
+At a cutoff nothing at or after it is read, neither for features nor for labels. What came in the window says how good
+the answers were, and who is asked about products: lists are judged on those who bought something, and an answer does
+not depend on who else is asked.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 from regulars.features.asof import Moments
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
-from regulars.features.shop import I64, as_datetime, days
+from regulars.features.shop import I64, days
 from regulars.features.table import FeatureTable, feature_table
 from regulars.models.curves import OrderCurves
-from regulars.models.fitted import FittedModels, OrderTimes, ValuePrediction
+from regulars.models.fitted import FittedModels, OrderTimes, Products, ValuePrediction
 from regulars.training import judging
 from regulars.training.judging import Judge, Truth
 from regulars.training.labels import Outcomes
@@ -37,8 +38,8 @@ from regulars.training.recipes import (
     value_recipes,
     value_rows,
 )
-from regulars.training.records import CutoffPredictions, Record
-from regulars.training.snapshots import TrainingSet, customers_at, training_set
+from regulars.training.records import CHOSEN_BY, CutoffPredictions, Record
+from regulars.training.snapshots import TrainingSet, customers_at, first_known, training_set
 
 F64 = NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -85,18 +86,22 @@ class Backtest:
         known = champion if champion in entries else None
         return Trial(component, [a.customer for a in self.answers], entries, known)
 
-    def refits(self) -> list[Refit]:
-        """The incumbent beside newer fits of our own recipes, where its last label lies before the cutoff."""
+    def refits(self, champion: Mapping[str, str | None]) -> list[Refit]:
+        """The incumbent beside newer fits of the champion's recipes, where its last label lies before the cutoff.
+
+        Args:
+            champion: names of the champion's recipes by component.
+        """
         judged = [answered for answered in self.answers if answered.incumbent]
         return [
             Refit(
                 component,
                 [a.customer for a in judged],
                 [a.incumbent[component] for a in judged],
-                [a.losses[component][ours] for a in judged],
+                [a.losses[component][name] for a in judged],
             )
-            for component, ours in OURS.items()
-            if judged and all(component in a.incumbent and ours in a.losses[component] for a in judged)
+            for component, name in champion.items()
+            if judged and all(component in a.incumbent and name in a.losses[component] for a in judged)
         ]
 
 
@@ -107,12 +112,17 @@ def cutoffs_of(logs: Logs, until: int, settings: Settings) -> list[int]:
     one snapshot apart where it is shorter.
     """
     horizon, step = days(settings.churn.horizon_days), days(settings.train.snapshot_every_days)
-    last, earliest = until - horizon, logs.shop.first + horizon + step
-    for apart in (horizon, step):
+    window = max(horizon, days(settings.product_horizon_days)) if _has_products(logs) else horizon
+    last, earliest = until - window, first_known(logs, until) + horizon + step
+    for apart in (window, step):
         found = [last - apart * k for k in range(settings.train.cutoffs) if last - apart * k >= earliest]
         if len(found) > 1:
             return sorted(found)
     return [last]
+
+
+def _has_products(logs: Logs) -> bool:
+    return logs.shop.has("orders.product_id")
 
 
 def backtest(
@@ -142,13 +152,15 @@ def backtest(
     jobs = max(1, min(settings.train.threads, len(cutoffs)))
     threads = max(1, settings.train.threads // jobs)
     cutoff = _Cutoff(logs, until, settings, dataset, seed, threads, incumbent, progress)
-    answers = Parallel(n_jobs=jobs, prefer="threads")(delayed(cutoff)(moment) for moment in sorted(cutoffs))
+    # The latest first: it takes longest, and nobody waits for it at the end.
+    latest_first = sorted(cutoffs, reverse=True)
+    answers = Parallel(n_jobs=jobs, prefer="threads")(delayed(cutoff)(moment) for moment in latest_first)
     recipes = [
         *order_time_recipes(settings, seed, 1),
         *value_recipes(settings, seed, 1, ("margin_365d",)),
         *product_recipes(settings, seed, 1),
     ]
-    return Backtest(tuple(answers), frozenset(recipe.name for recipe in recipes if recipe.is_baseline))
+    return Backtest(tuple(reversed(answers)), frozenset(recipe.name for recipe in recipes if recipe.is_baseline))
 
 
 def _warm(logs: Logs) -> None:
@@ -173,6 +185,11 @@ def truth_at(logs: Logs, moments: Moments, until: int, settings: Settings) -> Tr
     )
 
 
+def _iso(moment: int) -> str:
+    """ISO text, the day alone where it is midnight."""
+    return str(np.datetime64(moment, "us").astype("datetime64[s]")).removesuffix("T00:00:00")
+
+
 @dataclass(frozen=True)
 class _Cutoff:
     """Fits and judges everything at one cutoff."""
@@ -191,7 +208,7 @@ class _Cutoff:
         asked = customers_at(self.logs, moment)
         table = feature_table(self.logs, asked, rows.table.context)
         truth = truth_at(self.logs, asked, self.until, self.settings)
-        scene = _Scene(self, str(as_datetime(np.array([moment]))[0])[:10], moment, rows, asked, table, truth)
+        scene = _Scene(self, _iso(moment), moment, rows, asked, table, truth)
         answered = scene.judged()
         self.progress(f"backtest at {answered.as_of}: {len(asked):,} customers")
         return answered
@@ -218,7 +235,7 @@ class _Scene:
         ours = next(recipe for recipe in fitted if recipe.name == OURS["order_times"])
         values = self._values(fitted[ours], curves[ours])
         parts.append(self._value(values))
-        if self.cutoff.logs.shop.has("orders.product_id"):
+        if _has_products(self.cutoff.logs):
             parts.append(self._products())
         best = values[next(iter(values))]
         return Answered(
@@ -285,16 +302,24 @@ class _Scene:
         losses = {recipe.name: judging.value_losses(self.truth, value) for recipe, value in values.items()}
         return _Part("value", records, losses)
 
+    @cached_property
+    def _came(self) -> NDArray[np.intp]:
+        """Rows of the customers who bought something in the window."""
+        return np.flatnonzero(self.truth.bought.every.sizes)
+
+    def _listed(self, products: Products) -> dict[str, F64]:
+        """Values of each ranking metric of the lists for those who came; the others have no place in any."""
+        shop = self.cutoff.logs.shop
+        found = products.recommend(shop, self.asked.key[self._came], self.moment, LIST_LENGTH)
+        return judging.product_values(self.truth, self._came, found, shop.product_ids)
+
     def _products(self) -> _Part:
-        shop, settings = self.cutoff.logs.shop, self.cutoff.settings
         records: list[Record] = []
         losses: dict[str, F64] = {}
-        for recipe in product_recipes(settings, self.cutoff.seed, self.cutoff.threads, mine=False):
-            fitted = fit_products(recipe, shop, self.moment)
-            found = fitted.recommend(shop, self.asked.key, self.moment, LIST_LENGTH)
-            values = judging.product_values(self.truth, found, shop.product_ids)
-            records += judging.judge_products(self._judge("next_product", recipe), values)
-            losses[recipe.name] = values["ndcg_10"]
+        for recipe in product_recipes(self.cutoff.settings, self.cutoff.seed, self.cutoff.threads, mine=False):
+            values = self._listed(fit_products(recipe, self.cutoff.logs.shop, self.moment))
+            records += judging.judge_products(self._judge("next_product", recipe), self._came, values)
+            losses[recipe.name] = values[CHOSEN_BY["next_product"]]
         return _Part("next_product", records, losses)
 
     def _incumbent(self) -> dict[str, F64]:
@@ -308,10 +333,8 @@ class _Scene:
             "order_times": judging.churn_losses(self.truth, curves),
             "value": judging.value_losses(self.truth, value),
         }
-        shop = self.cutoff.logs.shop
-        if shop.has("orders.product_id"):
-            found = incumbent.models.products.recommend(shop, self.asked.key, self.moment, LIST_LENGTH)
-            losses["next_product"] = judging.product_values(self.truth, found, shop.product_ids)["ndcg_10"]
+        if _has_products(self.cutoff.logs):
+            losses["next_product"] = self._listed(incumbent.models.products)[CHOSEN_BY["next_product"]]
         return losses
 
 

@@ -1,15 +1,15 @@
 """What a model's answers at one cutoff were worth: the metrics of each component, with intervals.
 
-Customers are resampled for the intervals. Metrics of next products are means over customers who bought something in
-the window; repeats are judged on the list of everything, first purchases on the list of what would be new, because a
-shop asks the two questions apart.
+Customers are resampled for the intervals, once for all metrics of a model. Metrics of next products are means over
+customers who bought something in the window; repeats are judged on the list of everything, first purchases on the list
+of what would be new, because a shop asks the two questions apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from regulars.models.curves import LAST_DAY, OrderCurves
 from regulars.models.fitted import ValuePrediction
 from regulars.models.recommendations import Recommendations
 from regulars.training import metrics
-from regulars.training.bootstrap import bootstrap_interval
+from regulars.training.bootstrap import Interval, Statistic, resampled_weights
 from regulars.training.product_labels import BoughtNext
 from regulars.training.ranking_metrics import ranking_metrics
 from regulars.training.records import Record
@@ -30,7 +30,7 @@ F64 = NDArray[np.float64]
 SAMPLES = 200
 CUTS = (5, 10, 20)
 
-CHURN_METRICS: Mapping[str, Callable[..., Any]] = {
+CHURN_METRICS: Mapping[str, Statistic] = {
     "auc": metrics.auc,
     "average_precision": metrics.average_precision,
     "log_loss": metrics.log_loss,
@@ -39,7 +39,7 @@ CHURN_METRICS: Mapping[str, Callable[..., Any]] = {
     "calibration_slope": metrics.calibration_slope,
     "lift_top_decile": metrics.lift_top_decile,
 }
-VALUE_METRICS: Mapping[str, Callable[..., Any]] = {
+VALUE_METRICS: Mapping[str, Statistic] = {
     "mae": metrics.mae,
     "rank_correlation": metrics.rank_correlation,
     "profit_top_decile": metrics.profit_caught_top_decile,
@@ -55,7 +55,7 @@ class Truth:
         orders: (n,) orders.
         days_to_next: (n,) days to the next order within the horizon, NaN if none came.
         margin: (n,) margin in currency units.
-        bought: products.
+        bought: the products of their window.
         horizon_days: the horizon.
     """
 
@@ -72,6 +72,18 @@ class Truth:
         return np.asarray(self.orders == 0)
 
 
+class Measure(NamedTuple):
+    """A metric to be taken: `statistic(*arrays, weights=None)` of arrays of n rows, one a customer."""
+
+    statistic: Statistic
+    arrays: tuple[NDArray[Any], ...]
+
+    @property
+    def count(self) -> int:
+        """Customers it is measured on: those of whom everything is known."""
+        return int(np.all([~np.isnan(array) for array in self.arrays], axis=0).sum())
+
+
 @dataclass(frozen=True)
 class Judge:
     """Writes the records of one model at one cutoff."""
@@ -82,14 +94,42 @@ class Judge:
     is_baseline: bool
     as_of: str
 
-    def record(self, metric: str, statistic: Callable[..., Any], *arrays: NDArray[Any]) -> Record:
-        """One metric with its interval."""
-        found = bootstrap_interval(statistic, *arrays, samples=SAMPLES)
-        return Record(**vars(self), metric=metric, value=found.value, low=found.low, high=found.high, n=len(arrays[0]))
+    def records(self, measures: Mapping[str, Measure]) -> list[Record]:
+        """A record for each metric, all with the same customers as rows."""
+        found = intervals(list(measures.values()))
+        return [
+            Record(**vars(self), metric=name, **one._asdict(), n=measure.count)
+            for (name, measure), one in zip(measures.items(), found, strict=True)
+        ]
 
-    def mean(self, metric: str, values: F64) -> Record:
-        """The mean over customers who have a value."""
-        return self.record(metric, metrics.weighted_mean, values[~np.isnan(values)])
+
+def intervals(measures: Sequence[Measure], samples: int = SAMPLES) -> list[Interval]:
+    """Each measure with its percentile interval of 95 %; every bootstrap sample is drawn once, for all of them."""
+    count = len(measures[0].arrays[0])
+    if not count:
+        return [Interval(np.nan, np.nan, np.nan)] * len(measures)
+    drawn: list[list[F64]] = [[] for _ in measures]
+    for weights in resampled_weights(count, samples, seed=0):
+        for each, (statistic, arrays) in zip(drawn, measures, strict=True):
+            each.append(statistic(*arrays, weights=weights))
+    return [
+        Interval(float(statistic(*arrays)), *_ends(np.concatenate(each)))
+        for each, (statistic, arrays) in zip(drawn, measures, strict=True)
+    ]
+
+
+def _ends(drawn: F64) -> tuple[float, float]:
+    """Ends of the interval, samples without a value (no churner drawn, say) left out."""
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return np.nan, np.nan
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mean_of(values: F64) -> Measure:
+    """The mean over customers who have a value."""
+    return Measure(metrics.weighted_mean, (values,))
 
 
 def churn_losses(truth: Truth, curves: OrderCurves) -> F64:
@@ -98,20 +138,22 @@ def churn_losses(truth: Truth, curves: OrderCurves) -> F64:
     return -np.log(np.where(truth.churned, churn, 1 - churn))
 
 
-def judge_churn(judge: Judge, truth: Truth, curves: OrderCurves) -> Iterator[Record]:
+def judge_churn(judge: Judge, truth: Truth, curves: OrderCurves) -> list[Record]:
     """Churn probabilities and the number of orders."""
     churned, probability = truth.churned.astype(np.float64), curves.churn(truth.horizon_days)
-    for name, statistic in CHURN_METRICS.items():
-        yield judge.record(name, statistic, churned, probability)
     expected = curves.expected_orders(truth.horizon_days)
-    yield judge.record("orders_mae", metrics.mae, truth.orders, expected)
-    yield judge.record("total_orders_ratio", _ratio_of_sums, expected, truth.orders)
+    return judge.records(
+        {name: Measure(statistic, (churned, probability)) for name, statistic in CHURN_METRICS.items()}
+        | {
+            "orders_mae": Measure(metrics.mae, (truth.orders, expected)),
+            "total_orders_ratio": Measure(_ratio_of_sums, (expected, truth.orders)),
+        }
+    )
 
 
 def _ratio_of_sums(above: F64, below: F64, weights: F64 | None = None) -> Any:
     w = np.ones(len(above)) if weights is None else weights
-    total = (w * below).sum(axis=-1)
-    return (w * above).sum(axis=-1) / np.where(total > 0, total, np.nan)
+    return metrics.ratio((w * above).sum(axis=-1), (w * below).sum(axis=-1))
 
 
 def date_losses(truth: Truth, curves: OrderCurves) -> F64:
@@ -125,15 +167,19 @@ def _watched(truth: Truth) -> tuple[F64, NDArray[np.bool_]]:
     return np.where(came, truth.days_to_next, truth.horizon_days), came
 
 
-def judge_dates(judge: Judge, truth: Truth, curves: OrderCurves) -> Iterator[Record]:
+def judge_dates(judge: Judge, truth: Truth, curves: OrderCurves) -> list[Record]:
     """Dates of the next order, with those that had not come by the end of the window taken as such."""
-    yield judge.mean("censored_crps", date_losses(truth, curves))
     grid = np.linspace(0, truth.horizon_days, 91)
     time, came = _watched(truth)
     pit = pit_values(curves.survival_at(grid), grid, time)
-    yield judge.record("interval_coverage", interval_coverage_km, pit, came)
     median = np.nan_to_num(curves.quantile_days(0.5), nan=LAST_DAY)
-    yield judge.mean("median_error", np.where(came, np.abs(median - truth.days_to_next), np.nan))
+    return judge.records(
+        {
+            "censored_crps": mean_of(date_losses(truth, curves)),
+            "interval_coverage": Measure(interval_coverage_km, (pit, came)),
+            "median_error": mean_of(np.where(came, np.abs(median - truth.days_to_next), np.nan)),
+        }
+    )
 
 
 def value_losses(truth: Truth, value: ValuePrediction) -> F64:
@@ -141,33 +187,38 @@ def value_losses(truth: Truth, value: ValuePrediction) -> F64:
     return np.abs(truth.margin - value.expected)
 
 
-def judge_value(judge: Judge, truth: Truth, value: ValuePrediction) -> Iterator[Record]:
+def judge_value(judge: Judge, truth: Truth, value: ValuePrediction) -> list[Record]:
     """Margin in the horizon."""
-    for name, statistic in VALUE_METRICS.items():
-        yield judge.record(name, statistic, truth.margin, value.expected)
     inside = (truth.margin >= value.low) & (truth.margin <= value.high)
-    yield judge.mean("interval_coverage", inside.astype(np.float64))
-
-
-def product_values(truth: Truth, found: Recommendations, product_ids: Text) -> dict[str, F64]:
-    """(n,) per-customer values of each ranking metric, NaN where a customer has nothing to find."""
-    every, new = (found.in_codes_of(product_ids, codes) for codes in (found.all.product, found.new.product))
-    parts = (
-        ("", every, truth.bought.every),
-        ("_repeat", every, truth.bought.repeats),
-        ("_first", new, truth.bought.firsts),
+    return judge.records(
+        {name: Measure(statistic, (truth.margin, value.expected)) for name, statistic in VALUE_METRICS.items()}
+        | {"interval_coverage": mean_of(inside.astype(np.float64))}
     )
-    values = {}
-    for suffix, listed, bought in parts:
-        found_by = ranking_metrics(listed, bought.indptr, bought.items, CUTS)
+
+
+def product_values(truth: Truth, came: NDArray[np.intp], found: Recommendations, product_ids: Text) -> dict[str, F64]:
+    """(n,) per-customer values of each ranking metric, NaN where a customer has nothing to find.
+
+    Args:
+        truth: of n customers.
+        came: the rows of those who bought something.
+        found: what they were recommended.
+        product_ids: behind the codes of the truth.
+    """
+    every, new = (found.in_codes_of(product_ids, codes) for codes in (found.all.product, found.new.product))
+    bought, values = truth.bought, {}
+    parts = (("", every, bought.every), ("_repeat", every, bought.repeats), ("_first", new, bought.firsts))
+    for suffix, listed, wanted in parts:
+        basket = wanted.take(came)
+        by_name = ranking_metrics(listed, basket.indptr, basket.items, CUTS)
         for k in CUTS:
             for metric, name in (("recall", "recall"), ("ndcg", "ndcg"), ("hit", "hit_rate")):
-                values[f"{metric}_{k}{suffix}"] = found_by[f"{name}@{k}"]
+                each = np.full(len(truth.customer), np.nan)
+                each[came] = by_name[f"{name}@{k}"]
+                values[f"{metric}_{k}{suffix}"] = each
     return values
 
 
-def judge_products(judge: Judge, values: Mapping[str, F64]) -> Iterator[Record]:
-    """Lists of next products."""
-    for name, each in values.items():
-        if not np.isnan(each).all():
-            yield judge.mean(name, each)
+def judge_products(judge: Judge, came: NDArray[np.intp], values: Mapping[str, F64]) -> list[Record]:
+    """Lists of next products; rows of who did not come are left out, because they have no value in any metric."""
+    return judge.records({name: mean_of(each[came]) for name, each in values.items()})

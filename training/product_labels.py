@@ -19,6 +19,17 @@ class Baskets:
     indptr: I64
     items: I64
 
+    @property
+    def sizes(self) -> I64:
+        """(n,) number of products of each row."""
+        return np.diff(self.indptr)
+
+    def take(self, rows: I64) -> Baskets:
+        """The baskets of the given rows."""
+        sizes = self.sizes[rows]
+        indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return Baskets(indptr, self.items[_ranges(self.indptr[rows], sizes)])
+
 
 @dataclass(frozen=True)
 class BoughtNext:
@@ -37,7 +48,7 @@ def bought_next(logs: Logs, moments: Moments, horizon_days: float, until: int) -
     now = AsOf(sales, moments).position()
     start = sales.start[moments.key.astype(np.int64)]
     products = sales.columns["product"]
-    after, before = _pairs(start * 0 + now, end, products), _pairs(start, now, products)
+    after, before = _pairs(now, end, products), _pairs(start, now, products)
     known = np.isin(after, before)
     count = len(moments)
     return BoughtNext(_baskets(after, count), _baskets(after[known], count), _baskets(after[~known], count))
@@ -50,8 +61,13 @@ def _pairs(start: I64, end: I64, products: I64) -> I64:
     """Row and product of every line in each `start:end`, as one number, sorted, each once."""
     sizes = np.maximum(end - start, 0)
     row = np.repeat(np.arange(len(sizes)), sizes)
-    line = np.repeat(start - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes) + np.arange(sizes.sum())
-    return np.unique(row * _WIDTH + products[line])
+    return np.unique(row * _WIDTH + products[_ranges(start, sizes)])
+
+
+def _ranges(start: I64, sizes: I64) -> I64:
+    """The positions `start[i], start[i] + 1, ...` of every row, `sizes[i]` of them, one row after the other."""
+    before = np.cumsum(sizes) - sizes
+    return np.repeat(start - before, sizes) + np.arange(sizes.sum())
 
 
 def _baskets(pairs: I64, count: int) -> Baskets:

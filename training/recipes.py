@@ -21,12 +21,15 @@ from regulars.models.order_time import OrderTimeModel
 from regulars.models.order_time_baselines import BgNbdOrderTimes, ScoreOrderTimes, UsualGapOrderTimes
 from regulars.models.value import ValueModel
 from regulars.models.value_baselines import BaselineValue
-from regulars.training.snapshots import TrainingSet
+from regulars.training.snapshots import TrainingSet, some_customers
 
 VALUE_ROWS_AT_MOST = 15_000
 """Their curves have to be predicted first, which costs more than the fit."""
 OURS: Mapping[str, str] = {"order_times": "order_time", "value": "value", "next_product": "next_product"}
 """The recipe that is not a baseline, by component."""
+
+NO_DIFFERENCE = ("threads", "mine")
+"""Parameters that leave the answers as they are."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,8 @@ def fit_order_times(recipe: Recipe, rows: TrainingSet) -> OrderTimes:
 
 def value_rows(rows: TrainingSet) -> TrainingSet:
     """The rows that value models learn from: watched for a whole horizon, and a random share where there are many."""
-    kept = np.flatnonzero(rows.value.watched)
-    if len(kept) > VALUE_ROWS_AT_MOST:
-        customers = np.unique(rows.table.customer)
-        chosen = np.random.default_rng(0).permutation(customers)[: len(customers) * VALUE_ROWS_AT_MOST // len(kept)]
-        kept = kept[np.isin(rows.table.customer[kept], chosen)]
+    watched = np.flatnonzero(rows.value.watched)
+    kept = watched[some_customers(rows.table.customer[watched], VALUE_ROWS_AT_MOST)]
     return TrainingSet(rows.until, rows.table.take(kept), rows.orders.take(kept), rows.value.take(kept))
 
 

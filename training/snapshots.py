@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regulars.features.asof import AsOf, Moments
 from regulars.features.context import ShopContext
@@ -24,6 +25,7 @@ from regulars.training.labels import Outcomes
 FURTHER_DAYS = 180.0
 """How long further orders are counted after the next one, in days from the moment."""
 SNAPSHOTS_AT_MOST = 36
+"""More only where two horizons hold more."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,23 @@ def customers_at(logs: Logs, moment: int) -> Moments:
     return everybody.take(AsOf(logs.orders, everybody).count() > 0)
 
 
+def first_known(logs: Logs, until: int) -> int:
+    """When the first order was that is known before `until`; `until` where there is none."""
+    known = logs.orders.time[logs.orders.visible < until]
+    return int(known.min(initial=until))
+
+
 def snapshot_moments(logs: Logs, until: int, settings: Settings) -> I64:
-    """The moments of a training that stands at `until`: that one, and earlier ones with some history before them."""
+    """The moments of a training that stands at `until`: that one, and earlier ones with some history before them.
+
+    However short the history, one of them lies a whole horizon back, or nobody's window would be over.
+    """
     step = days(settings.train.snapshot_every_days)
-    found = until - step * np.arange(SNAPSHOTS_AT_MOST)
-    # A short history still has to hold one moment that was watched for a whole horizon.
-    watched = until - step * -(-settings.churn.horizon_days // settings.train.snapshot_every_days)
-    earliest = min(logs.shop.first + 2 * step, max(watched, logs.shop.first + 1))
-    return found[(found >= earliest) | (found == until)]
+    to_horizon = -(-days(settings.churn.horizon_days) // step)
+    found = until - step * np.arange(max(SNAPSHOTS_AT_MOST, 2 * to_horizon))
+    begin = first_known(logs, until)
+    earliest = min(begin + 2 * step, until - to_horizon * step)
+    return np.asarray(found[(found >= earliest) & (found > begin) | (found == until)])
 
 
 def training_set(logs: Logs, until: int, settings: Settings, features: list[Feature] | None = None) -> TrainingSet:
@@ -60,13 +71,22 @@ def training_set(logs: Logs, until: int, settings: Settings, features: list[Feat
     """
     moments = Moments.grid(np.arange(logs.keys), snapshot_moments(logs, until, settings))
     moments = moments.take(AsOf(logs.orders, moments).count() > 0)
-    if len(moments) > settings.train.max_snapshot_rows:
-        share = settings.train.max_snapshot_rows / len(moments)
-        kept = np.random.default_rng(0).random(logs.keys) < share
-        moments = moments.take(kept[moments.key])
+    moments = moments.take(some_customers(moments.key, settings.train.max_snapshot_rows))
     table = feature_table(logs, moments, ShopContext.of(logs, until), features)
     outcomes = Outcomes(logs, until)
     return TrainingSet(until, table, order_labels(outcomes, moments), value_labels(outcomes, moments, settings))
+
+
+def some_customers(customer: NDArray[np.integer], most: int) -> NDArray[np.intp]:
+    """Rows of a random share of the customers, about `most` rows in all; every row where there are no more.
+
+    Customers are drawn among those who are there, not among all codes: who joins later must not change who is drawn.
+    """
+    if len(customer) <= most:
+        return np.arange(len(customer))
+    known = np.unique(customer)
+    drawn = np.random.default_rng(0).permutation(known)[: max(1, len(known) * most // len(customer))]
+    return np.flatnonzero(np.isin(customer, drawn))
 
 
 def order_labels(outcomes: Outcomes, moments: Moments) -> OrderLabels:

@@ -98,7 +98,7 @@ def train(
     components = list(judged.answers[0].losses)
     named = {component: (champion or {}).get(component, "").split(" ")[0] or None for component in components}
     trials = [judged.trial(component, named[component]) for component in components]
-    promotion = decide_promotion(trials, refits=judged.refits(), seed=seed)
+    promotion = decide_promotion(trials, refits=judged.refits(named), seed=seed)
     winners = {decision.component: decision.winner for decision in promotion.decisions}
     progress("fitting the winners on everything")
     return _fit(shop, logs, settings, until, seed, judged, promotion, winners)

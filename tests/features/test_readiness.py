@@ -42,8 +42,8 @@ def lines(found: Readiness, section: str) -> list[str]:
     [
         (shop(1_000, 400), "good"),
         (shop(500, 400), "fair"),
-        (shop(500, 200), "fair"),
-        (shop(100, 150, orders=2), "poor"),
+        (shop(500, 220), "fair"),
+        (shop(100, 220, orders=2), "poor"),
     ],
 )
 def test_grades(orders: dict[str, list[Any]], grade: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -238,7 +239,7 @@ def test_parts_go_to_files_and_back() -> None:
     assert sorted(files) == [
         f"value/{n}" for n in ("array.npy", "numbers.json", "table.parquet", "text.txt", "words.json")
     ]
-    again = from_files(files, "value")
+    again: dict[str, Any] = from_files(files, "value")
     assert {name: again[name] for name in ("text", "numbers", "words")} == {
         name: state[name] for name in ("text", "numbers", "words")
     }

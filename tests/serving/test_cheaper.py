@@ -14,7 +14,7 @@ NOW = as_time("2024-06-01")
 def test_who_drains_more_than_they_bring_unless_they_bring_others(
     make_shop: Callable[..., Shop], make_scores: Callable[..., pd.DataFrame]
 ) -> None:
-    orders = [(name, "2024-01-01", "p", 100.0) for name in "abcdef"] + [("n", "2024-02-01", "p", 400.0)]
+    orders = [(name, "2024-01-01", "p", 100.0) for name in "abcdefg"] + [("n", "2024-02-01", "p", 400.0)]
     work = [("a", "2024-05-01", "worked", "90"), ("a", "2024-06-01", "worked", "9")]
     shop = make_shop(
         orders,
@@ -25,10 +25,10 @@ def test_who_drains_more_than_they_bring_unless_they_bring_others(
         ),
     )
     scores = make_scores(
-        "abcdef",
-        status=["scored", "scored", "scored", "scored", "too_new", "lapsed"],
-        cost_to_serve=[54.0, 10.0, 60.0, 60.0, 60.0, 41.0],
-        profit_to_date=[-14.0, 30.0, 60.0, -20.0, -20.0, -1.0],
+        "abcdefg",  # g sent back more than they bought, and took nobody's time
+        status=["scored", "scored", "scored", "scored", "too_new", "lapsed", "scored"],
+        cost_to_serve=[54.0, 10.0, 60.0, 60.0, 60.0, 41.0, 0.0],
+        profit_to_date=[-14.0, 30.0, 60.0, -20.0, -20.0, -1.0, -5.0],
     )
     found = serve_cheaper(scores, shop, NOW, Settings())
     assert tuple(found.columns) == COLUMNS
