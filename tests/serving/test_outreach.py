@@ -83,12 +83,12 @@ def test_prospects_are_apart_and_the_lapsed_are_won_back(make_shop: MakeShop, ma
 
 
 def test_a_product_is_named_with_its_reason(make_shop: MakeShop, make_scores: MakeScores) -> None:
-    item = {"product_id": "q", "probability": 0.4, "expected_at": "2024-06-10", "reason": "Bought every spring."}
+    item = {"product_id": "q", "probability": 0.4, "expected_at": "2024-06-10", "reason": "bought every spring"}
     shop = make_shop([*regulars("a"), ("a", "2024-05-20", "p", 5.0)], products=("product_id name", [("q", "A quilt")]))
     found = listed(make_scores(["a"], next_products=[[item]]), shop)
     assert plays(found) == {"a": "next_product"}
     assert found.rows["product_id"][0] == "q"
-    assert found.rows["reason"][0] == "A quilt is what they are most likely to buy next (40%). Bought every spring."
+    assert found.rows["reason"][0] == "A quilt is what they are most likely to buy next (40%; bought every spring)."
 
 
 def test_an_accessory_goes_with_what_was_bought(make_shop: MakeShop, make_scores: MakeScores) -> None:
