@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from regulars.cli.common import (
@@ -88,7 +89,8 @@ def measure(
 
 def _print(found: Measured) -> None:
     # In a file or a pipe a row stays a line.
-    result.print(_table(found), width=None if result.is_terminal else WIDTH)
+    place = result if result.is_terminal else Console(highlight=False, width=WIDTH)
+    place.print(_table(found))
     result.print(Text(found.verdict))
     if small := [compared.play for compared in found.plays if compared.too_few]:
         say(f"too few customers to tell of each alone, so compared together: {', '.join(small)}")

@@ -88,7 +88,7 @@ def _field(column: Column) -> tuple[Any, Any]:
 def _question_model() -> type[Asked]:
     tables: dict[str, Any] = {}
     for table in TABLES:
-        rows: Any = list[_row_model(table)]  # type: ignore[misc, valid-type]  # made from its declaration
+        rows: Any = list[_row_model(table)]  # type: ignore[misc]  # made from its declaration
         needed = table is Orders
         default = ... if needed else None
         tables[table.title] = (rows if needed else rows | None, Field(default, description=table.one_row))

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError, field_validator
 
 from regulars.features.events import EventLog
@@ -26,6 +27,7 @@ from regulars.serving.arms import Compared, Listed, compare_all, compare_plays
 from regulars.serving.list_file import manifest_path, read_list
 from regulars.serving.outreach import CONTACT, HOLD_OUT
 
+Flags = NDArray[np.bool_]
 _NEEDED = ("customer_id", "play", "arm", "cost")
 
 
@@ -82,6 +84,7 @@ class Measured:
         plays: each play, the largest first.
         total: the list as a whole.
         left_out: customers of plays never held out, by play.
+        unsent: whether the contacts table has a list_id, and this list's nowhere.
         notes: what is to be known when reading the figures.
     """
 
@@ -93,18 +96,22 @@ class Measured:
     plays: tuple[Compared, ...]
     total: Compared
     left_out: Mapping[str, int]
+    unsent: bool
     notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON values: moments as ISO text, null where there are too few to tell."""
         told = {"list_id": self.list_id, "as_of": _iso(self.as_of), "until": _iso(self.until)}
         rest = {"horizon_days": self.horizon_days, "currency": self.currency, "left_out": dict(self.left_out)}
+        rest |= {"unsent": self.unsent}
         found = {"total": _row(self.total), "plays": [_row(play) for play in self.plays], "notes": list(self.notes)}
         return {**told, **rest, "verdict": self.verdict, **found}
 
     @property
     def verdict(self) -> str:
         """What the list as a whole earned, in a sentence."""
+        if self.unsent:
+            return f"contacts knows nobody who was sent {self.list_id}: if it was not sent, the figures are chance."
         if self.total.too_few:
             return f"Too few to tell what the list earned: {self.total.too_few}."
         value, low, high = self.total.earned
@@ -184,19 +191,22 @@ def measure(sent: SentList, shop: Shop, settings: Settings, until: int | None = 
     rows = sent.rows[~never & known]
     if not len(rows):
         raise ListError("no customer of the list that could be held out is in the tables; give the list's own tables")
+    left_out = sent.rows.loc[never, "play"].value_counts()
     code = np.searchsorted(shop.customer_ids, rows["customer_id"].to_numpy(object))
     listed = _listed(rows, code, Logs(shop, settings), as_of, end)
+    reached = _reached(shop, manifest.list_id, code)
     notes = [*_odd_file(sent, int((~never & ~known).sum())), *_odd_window(manifest, as_of, end, until)]
     return Measured(
-        manifest.list_id,
-        as_of,
-        end,
-        manifest.settings.churn.horizon_days,
-        settings.shop.currency,
-        tuple(compare_plays(listed)),
-        compare_all(listed),
-        {str(play): int(count) for play, count in sent.rows.loc[never, "play"].value_counts().sort_index().items()},
-        (*notes, *_odd_sending(shop, manifest.list_id, code, listed.contacted)),
+        list_id=manifest.list_id,
+        as_of=as_of,
+        until=end,
+        horizon_days=manifest.settings.churn.horizon_days,
+        currency=settings.shop.currency,
+        plays=tuple(compare_plays(listed)),
+        total=compare_all(listed),
+        left_out={str(play): int(count) for play, count in left_out.sort_index().items()},
+        unsent=reached is not None and not reached.any(),
+        notes=(*notes, *_odd_sending(shop, reached, listed.contacted)),
     )
 
 
@@ -250,25 +260,29 @@ def _odd_window(manifest: Manifest, as_of: int, end: int, asked: int | None) -> 
     return notes
 
 
-def _odd_sending(shop: Shop, list_id: str, code: I64, contacted: Any) -> list[str]:
-    """What the contacts table says against the list having been sent as it was written."""
-    if shop.contacts is None:
-        return []
-    if not shop.has("contacts.list_id"):
-        return ["contacts has no list_id, so nobody can tell whether this list was sent; it is taken as sent"]
+def _reached(shop: Shop, list_id: str, code: I64) -> Flags | None:
+    """(n,) who was sent something of the list, as the contacts table tells; None where it cannot tell."""
+    if shop.contacts is None or not shop.has("contacts.list_id"):
+        return None
     of_list = np.flatnonzero(shop.words["contacts.list_id"] == list_id)
     rows = shop.contacts.take(np.isin(shop.contacts.list_id, of_list) & (shop.contacts.held_out == 0))
-    reached = np.isin(code, rows.customer)
-    missed, spoilt = int((contacted & ~reached).sum()), int((~contacted & reached).sum())
+    return np.isin(code, rows.customer)
+
+
+def _odd_sending(shop: Shop, reached: Flags | None, contacted: Flags) -> list[str]:
+    """What the contacts table says against the list having been sent as it was written."""
+    if reached is None:
+        untold = "contacts has no list_id, so whether this list was sent is not known; it is taken as sent"
+        return [untold] if shop.contacts is not None else []
     if not reached.any():
-        return [f"contacts knows no customer who was sent {list_id}: if it was not sent, what is shown is chance"]
+        return []  # the verdict says so
     notes = []
-    if missed:
+    if missed := int((contacted & ~reached).sum()):
         notes.append(
             f"{missed:,} of {int(contacted.sum()):,} to contact were not sent anything, as contacts tells; they are "
             "compared as they were drawn, and what a contact brought is understated"
         )
-    if spoilt:
+    if spoilt := int((~contacted & reached).sum()):
         notes.append(f"{spoilt:,} held out were sent something all the same; what a contact brought is understated")
     return notes
 

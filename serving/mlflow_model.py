@@ -10,6 +10,7 @@ server takes order lines as rows and the moment as a parameter:
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -143,9 +144,12 @@ def fetch(ref: str, tracking_uri: str) -> Bundle:
 
 
 def _download(ref: str, scratch: str, tracking_uri: str) -> str:
-    found = mlflow.artifacts.download_artifacts(
-        artifact_uri=ref, dst_path=scratch, tracking_uri=tracking_uri, registry_uri=tracking_uri
-    )
+    with warnings.catch_warnings():
+        # SQLAlchemy says it of MLflow's own code; nobody who asks for scores can do anything about it.
+        warnings.filterwarnings("ignore", "The ``noload`` loader strategy")
+        found = mlflow.artifacts.download_artifacts(
+            artifact_uri=ref, dst_path=scratch, tracking_uri=tracking_uri, registry_uri=tracking_uri
+        )
     return str(found)
 
 

@@ -69,11 +69,7 @@ def _named(ref: str, settings: Settings) -> Bundle:
 
 
 def _of_store(settings: Settings, tried: list[str]) -> Bundle | None:
-    ref, file = f"models:/{settings.model_name}@{CHAMPION}", _store_file(settings)
-    if file is not None and not file.exists():  # asking for it would make an empty one
-        tried.append(f"there is no store {file}")
-        return None
-    return _attempt(lambda: _from_mlflow(ref, settings), tried)
+    return _attempt(lambda: _from_mlflow(f"models:/{settings.model_name}@{CHAMPION}", settings), tried)
 
 
 def _beside_store(settings: Settings, tried: list[str]) -> Bundle | None:
@@ -99,6 +95,10 @@ class UnknownReferenceError(BundleError):
 def _from_mlflow(ref: str, settings: Settings) -> Bundle:
     if find_spec("mlflow") is None:
         raise UnknownReferenceError(f"{ref} is an MLflow reference, and MLflow is not installed (regulars[train])")
+    file = _store_file(settings)
+    if file is not None and not file.exists():  # asking for it would make an empty one
+        raise UnknownReferenceError(f"there is no store {file}")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing is sent unless the user has decided otherwise
     from regulars.serving.mlflow_model import fetch
 
     return fetch(ref, tracking_uri(settings))

@@ -101,7 +101,7 @@ class Backtest:
                 [a.losses[component][name] for a in judged],
             )
             for component, name in champion.items()
-            if judged and all(component in a.incumbent and name in a.losses[component] for a in judged)
+            if judged and name and all(component in a.incumbent and name in a.losses[component] for a in judged)
         ]
 
 

@@ -79,8 +79,8 @@ class Measure(NamedTuple):
     arrays: tuple[NDArray[Any], ...]
 
     @property
-    def count(self) -> int:
-        """Customers it is measured on: those of whom everything is known."""
+    def customers(self) -> int:
+        """How many it is measured on: those of whom everything is known."""
         return int(np.all([~np.isnan(array) for array in self.arrays], axis=0).sum())
 
 
@@ -98,7 +98,7 @@ class Judge:
         """A record for each metric, all with the same customers as rows."""
         found = intervals(list(measures.values()))
         return [
-            Record(**vars(self), metric=name, **one._asdict(), n=measure.count)
+            Record(**vars(self), metric=name, **one._asdict(), n=measure.customers)
             for (name, measure), one in zip(measures.items(), found, strict=True)
         ]
 

@@ -60,9 +60,9 @@ def test_thresholds_name_their_source() -> None:
 
 
 def test_what_is_there_and_what_is_missing() -> None:
-    found = report(orders=shop(10, 200))
+    found = report(orders=shop(10, 220))
     there = lines(found, "What is there")
-    assert there[0].startswith("[ok] orders (frame): 30 rows, from 2024-01-01 to 2024-07-18; customer_id, order_id")
+    assert there[0].startswith("[ok] orders (frame): 30 rows, from 2024-01-01 to 2024-08-07; customer_id, order_id")
     assert there[1] == "[ok] 10 customers with 30 orders; 100% ordered again."
     missing = "\n".join(lines(found, "What is missing, and what that costs"))
     assert "There is no table support: cost to serve is unknown" in missing
