@@ -71,9 +71,9 @@ demo: $(READY) ## the whole job on a simulated shop, into build/demo
 	run simulate --customers $(CUSTOMERS) --seed $(SEED) --out shop; \
 	run check shop; \
 	run train shop --seed $(SEED) $(if $(DEMO_AS_OF),--as-of $(DEMO_AS_OF)); \
-	run score shop $(if $(DEMO_AS_OF),--as-of $(DEMO_AS_OF)) --out scores.parquet; \
+	run score shop $(if $(DEMO_AS_OF),--as-of $(DEMO_AS_OF)) --model champion --out scores.parquet; \
 	run outreach shop --scores scores.parquet --budget $(DEMO_BUDGET) --seed $(SEED) --out outreach.csv; \
-	run report shop --scores scores.parquet --budget $(DEMO_BUDGET) --seed $(SEED) --out report.html; \
+	run report shop --model champion --scores scores.parquet --budget $(DEMO_BUDGET) --seed $(SEED) --out report.html; \
 	finish build/demo
 
 real: $(READY) ## the same job on Online Retail II, into build/real: make real DATA=online_retail_II.csv.gz
@@ -87,9 +87,9 @@ real: $(READY) ## the same job on Online Retail II, into build/real: make real D
 	cp $(REAL_CONFIG) build/real/regulars.toml; cd build/real; \
 	run check shop; \
 	run train shop --as-of $(REAL_AS_OF) --seed $(SEED); \
-	run score shop --as-of $(REAL_AS_OF) --out scores.parquet; \
+	run score shop --as-of $(REAL_AS_OF) --model champion --out scores.parquet; \
 	run outreach shop --scores scores.parquet --budget $(REAL_BUDGET) --seed $(SEED) --out outreach.csv; \
-	run report shop --scores scores.parquet --budget $(REAL_BUDGET) --seed $(SEED) --out report.html; \
+	run report shop --model champion --scores scores.parquet --budget $(REAL_BUDGET) --seed $(SEED) --out report.html; \
 	run backtest shop --cutoff $(REAL_AS_OF) --json backtest.json --seed $(SEED); \
 	finish build/real
 

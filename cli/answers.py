@@ -41,7 +41,9 @@ STALE = 30 * 86_400_000_000
 """Microseconds after the data's end from which scores are told to be stale; Klaviyo asks for an order in 30 days."""
 
 Scores = Annotated[Path | None, typer.Option(metavar="FILE", help="scores of an earlier `score`; else made anew")]
-Budget = Annotated[float | None, typer.Option(min=0, help="currency units for this list (default: the settings')")]
+Budget = Annotated[
+    float | None, typer.Option(min=0, max=1e12, help="currency units for this list (default: the settings')")
+]
 
 
 def score(

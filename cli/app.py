@@ -42,7 +42,7 @@ for command, function in _COMMANDS.items():
 def main() -> None:
     """Runs the command line; what the data or the model refuses ends with exit code 1 and a sentence."""
     try:
-        app()
+        app(prog_name="regulars")
     except (RefusedError, ValueError, OSError) as error:
         if not _is_refusal(error):
             raise

@@ -36,6 +36,16 @@ class Links(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True)
+def _best(names: I64, value: F64, keep: int) -> I64:
+    """Positions of the `keep` largest values, ties by name; only those not below the last of them are sorted."""
+    near = np.arange(len(value))
+    if len(value) > keep:
+        near = np.flatnonzero(value >= np.partition(value, len(value) - keep)[len(value) - keep])
+    near = near[np.argsort(names[near])]
+    return near[np.argsort(-value[near], kind="mergesort")][:keep]
+
+
+@numba.njit(cache=True, nogil=True)
 def _strongest(
     held: Holdings, products: int, low: int, high: int, keep: int, least: int, shrink: float
 ) -> tuple[I64, I32, F32, F32, I32]:
@@ -47,20 +57,22 @@ def _strongest(
     out_support = np.empty(products * keep, dtype=np.int32)
     counts = np.zeros(products, dtype=np.int64)
     touched = np.empty(products, dtype=np.int64)
+    names = np.empty(products, dtype=np.int64)
+    cosine = np.empty(products, dtype=np.float64)
     size = 0
     for a in range(products):
         met = count_partners(a, held, low, high, counts, touched)
         mine = float(held.product_start[a + 1] - held.product_start[a])
-        names = np.sort(touched[:met])
-        cosine = np.empty(met)
+        count = 0
         for i in range(met):
-            b = names[i]
-            theirs = float(held.product_start[b + 1] - held.product_start[b])
-            cosine[i] = counts[b] / np.sqrt((mine + shrink) * (theirs + shrink)) if counts[b] >= least else 0.0
-        best = np.argsort(-cosine, kind="mergesort")
-        for i in best[:keep]:
-            if cosine[i] <= 0.0:
-                break
+            b = touched[i]
+            if counts[b] >= least:
+                theirs = float(held.product_start[b + 1] - held.product_start[b])
+                names[count] = b
+                cosine[count] = counts[b] / np.sqrt((mine + shrink) * (theirs + shrink))
+                count += 1
+        best = _best(names[:count], cosine[:count], keep)
+        for i in best:
             out_product[size] = names[i]
             out_cosine[size] = cosine[i]
             out_chance[size] = counts[names[i]] / (mine + shrink)

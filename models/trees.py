@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regulars.models.booster_text import booster_of
 from regulars.models.state import State, text_part
 
 if TYPE_CHECKING:
@@ -94,6 +95,4 @@ def texts_of(boosters: Mapping[str, lgb.Booster | None]) -> dict[str, str]:
 
 def booster_part(state: State, name: str) -> lgb.Booster | None:
     """The booster stored under `name`; None where there is none."""
-    import lightgbm as lgb
-
-    return lgb.Booster(model_str=text_part(state, name)) if name in state else None
+    return booster_of(text_part(state, name)) if name in state else None

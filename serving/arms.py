@@ -4,14 +4,14 @@ Who is held out is drawn at random, so the held out show what the contacted woul
 of the two means is what the contacts changed. Within one play the spread is taken from both arms together: a contact
 moves few customers, so both arms spread alike, and the held-out arm alone, a tenth of the list, is too small to tell
 how far a skewed margin reaches (tried on margins that are zero for most and lognormal for the rest: the intervals with
-each arm's own spread held the truth in 80 to 92 % of the draws where 20 to 100 were held out, these in 93 to 97 % where
+each arm's own spread held the truth in 80 to 95 % of the draws where 20 to 100 were held out, these in 93 to 97 % where
 contacts did nothing or good, and in 91 to 94 % where they cost three in ten of the orders).
 
 In total each play counts by its contacted customers, so that a play of which more were held out does not weigh more.
 Plays with too few customers are pooled for that: the share held out is the same in all plays, so pooled arms are alike.
 
-Source: Imbens and Rubin 2015, Causal Inference for Statistics, Social, and Biomedical Sciences, section 6.5 (variance
-under an effect that is the same for all), section 9.4 (strata); Satterthwaite 1946, An approximate distribution of
+Source: Imbens and Rubin 2015, Causal Inference for Statistics, Social, and Biomedical Sciences, chapter 6 (variance
+under an effect that is the same for all) and chapter 9 (strata); Satterthwaite 1946, An approximate distribution of
 estimates of variance components, Biometrics Bulletin 2(6) (degrees of freedom of the total).
 """
 

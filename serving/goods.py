@@ -58,6 +58,8 @@ class Goods:
 def suggested_goods(scores: pd.DataFrame, shop: Shop, code: I64, as_of: int) -> Goods:
     """Goods for the customers of the scores; `code` are their positions in the shop's ids."""
     first, new = _first(scores["next_products"]), _first(scores["next_new_products"])
+    if shop.products is not None and not len(shop.products):
+        shop = replace(shop, products=None)  # a table without rows says as much as no table
     accessory, bought, service, due = _stated(shop, as_of)
     return Goods(
         next=_texts(first, "product_id"),
@@ -145,7 +147,7 @@ def _stated(shop: Shop, as_of: int) -> tuple[I32, I32, I32, F64]:
     accessory, bought, service = (np.full(size, NONE, np.int32) for _ in range(3))
     due = np.full(size, np.nan)
     row = _rows(shop, as_of)
-    if shop.products is None or not len(shop.products) or not len(row):
+    if shop.products is None or not len(row):
         return accessory, bought, service, due
     lines = _sold(shop, as_of)
     lines = lines.take(lines.customer != NONE)

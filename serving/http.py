@@ -34,7 +34,7 @@ from regulars.serving.feature_choice import in_which_nothing_happened
 from regulars.serving.predictor import Predictor, read
 
 MOST_BYTES = 32 * 2**20
-"""A question may be this large: some 200,000 order lines."""
+"""A question may be this large: some 150,000 order lines."""
 NOT_GIVEN = "Regulars-Not-Given"
 """Header of an answer: tables and columns that the models read and the question did not bring."""
 

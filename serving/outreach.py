@@ -151,7 +151,7 @@ def make_list(
     if budget is not None and not budget >= 0:
         raise ValueError(f"the budget is {budget}; give a number that is not negative, or none")
     asked = {"as_of": _iso(as_of), "model_version": model_version, "seed": seed, "budget": budget}
-    asked |= {"settings": settings.model_dump(mode="json")}
+    asked |= {"settings": settings.model_dump(mode="json", exclude={"mlflow"})}
     list_id = f"list-{_iso(as_of)[:10]}-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]}"
     facts = gather(scores, shop, as_of, settings)
     draw, tie = lots(facts.customer_id, seed, list_id)

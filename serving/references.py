@@ -69,7 +69,11 @@ def _named(ref: str, settings: Settings) -> Bundle:
 
 
 def _of_store(settings: Settings, tried: list[str]) -> Bundle | None:
-    return _attempt(lambda: _from_mlflow(f"models:/{settings.model_name}@{CHAMPION}", settings), tried)
+    def load() -> Bundle:
+        _needs_store(settings)
+        return _from_mlflow(f"models:/{settings.model_name}@{CHAMPION}", settings)
+
+    return _attempt(load, tried)
 
 
 def _beside_store(settings: Settings, tried: list[str]) -> Bundle | None:
@@ -92,12 +96,17 @@ class UnknownReferenceError(BundleError):
     """An MLflow reference that means nothing here: no such model, or no MLflow."""
 
 
+def _needs_store(settings: Settings) -> None:
+    """Refuses a store that is a file and is not there; asking for it would make an empty one."""
+    file = _store_file(settings)
+    if file is not None and not file.exists():
+        raise UnknownReferenceError(f"there is no store {file}")
+
+
 def _from_mlflow(ref: str, settings: Settings) -> Bundle:
     if find_spec("mlflow") is None:
         raise UnknownReferenceError(f"{ref} is an MLflow reference, and MLflow is not installed (regulars[train])")
-    file = _store_file(settings)
-    if file is not None and not file.exists():  # asking for it would make an empty one
-        raise UnknownReferenceError(f"there is no store {file}")
+    _needs_store(settings)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing is sent unless the user has decided otherwise
     from regulars.serving.mlflow_model import fetch
 

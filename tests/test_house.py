@@ -197,7 +197,30 @@ def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
     run(python, "-c", "import regulars.serving, regulars.features, regulars.models", cwd=tmp_path)
     assert "Usage: regulars" in run(str(Path(python).with_name("regulars")), "--help", cwd=tmp_path)
     # ---- predicts: begin (a bundle made by this tree is loaded and asked there) ----
+    regulars = str(Path(sys.executable).with_name("regulars"))
+    run(regulars, "simulate", "--customers", "150", "--out", "shop", cwd=tmp_path)
+    run(regulars, "train", "shop", cwd=tmp_path, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db")
+    run(python, "-c", PREDICTS, cwd=tmp_path)
+    run(str(Path(python).with_name("regulars")), "score", "shop", "--model", "champion", "--out", "s.csv", cwd=tmp_path)
     # ---- predicts: end ----
+
+
+PREDICTS = """
+import pandas as pd
+from regulars.serving import Predictor, predict
+
+tables = {name: pd.read_parquet(f"shop/{name}.parquet") for name in ("orders", "support", "customers", "products",
+    "contacts", "advocacy")}
+predictor = Predictor.load("champion")
+everybody = predictor.predict(**tables, as_of="2025-06-30")
+assert len(everybody) == 150 and everybody["churn_probability"].between(0, 1).all()
+assert everybody["next_products"].map(len).max() == 10
+who = tables["orders"]["customer_id"].dropna().iloc[0]
+mine = {name: frame if name == "products" else frame[frame["customer_id"] == who] for name, frame in tables.items()}
+alone = predict(**mine, as_of="2025-06-30", model="champion")
+batch = everybody[everybody["customer_id"] == who].reset_index(drop=True)
+pd.testing.assert_frame_equal(alone, batch, check_exact=True)
+"""
 
 
 def install_wheel(folder: Path) -> str:

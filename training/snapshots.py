@@ -78,15 +78,16 @@ def training_set(logs: Logs, until: int, settings: Settings, features: list[Feat
 
 
 def some_customers(customer: NDArray[np.integer], most: int) -> NDArray[np.intp]:
-    """Rows of a random share of the customers, about `most` rows in all; every row where there are no more.
+    """All rows of as many random customers as have at most `most` rows together; at least those of one.
 
     Customers are drawn among those who are there, not among all codes: who joins later must not change who is drawn.
     """
     if len(customer) <= most:
         return np.arange(len(customer))
-    known = np.unique(customer)
-    drawn = np.random.default_rng(0).permutation(known)[: max(1, len(known) * most // len(customer))]
-    return np.flatnonzero(np.isin(customer, drawn))
+    known, rows = np.unique(customer, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(known))
+    count = int((np.cumsum(rows[order]) <= most).sum())
+    return np.flatnonzero(np.isin(customer, known[order[: max(1, count)]]))
 
 
 def order_labels(outcomes: Outcomes, moments: Moments) -> OrderLabels:

@@ -73,13 +73,13 @@ def test_the_data_is_named_by_its_fingerprint(parent: Any, trained: Path) -> Non
 
 
 def test_the_champion_is_registered_with_its_signature(client: Any, parent: Any, trained: Path) -> None:
-    from mlflow.models import get_model_info
+    from mlflow.models import Model
 
     version = client.get_model_version_by_alias("regulars", "champion")
-    assert (version.version, version.run_id) == ("1", parent.info.run_id)
+    assert (int(version.version), version.run_id) == (1, parent.info.run_id)
     assert version.tags["why"] == "Promoted: it is the first model of this shop."
     (folder,) = {path.parent for path in files(trained) if path.name == "MLmodel"}
-    signature = get_model_info(str(folder)).signature
+    signature = Model.load(str(folder)).signature
     assert "churn_probability" in signature.outputs.input_names()
 
 
