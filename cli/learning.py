@@ -49,13 +49,12 @@ def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed 
 
     settings = settings_from(config)
     place_to_write(champion_folder(settings), "the store")
+    shop, reading = read_tables(folder, settings)
+    until = _until(as_of, shop)
+    ready = _ready(reading, settings, until)
+    champion, incumbent = _incumbent(settings)
     with ThreadPoolExecutor(1) as aside:
         opened = aside.submit(open_store, settings)  # a new store takes seconds to set up
-        shop, reading = read_tables(folder, settings)
-        until = _until(as_of, shop)
-        ready = _ready(reading, settings, until)
-        store = opened.result()
-        champion, incumbent = _incumbent(settings)
         training = run(
             shop,
             settings,
@@ -66,6 +65,7 @@ def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed 
             champion=champion.recipes if champion else None,
             progress=say,
         )
+        store = opened.result()
     for decision in training.promotion.decisions:
         say(decision.reason)
     _keep(training, shop, settings, folder, store, ready, seed)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from regulars.features.pairings import Pairings
+from regulars.models.booster_text import booster_of
 from regulars.models.candidates import Limits, ShopContext
 from regulars.models.catalogue import COLUMNS, Catalogue
 from regulars.models.code_book import CodeBook
@@ -117,6 +118,4 @@ def _links(table: pa.Table, products: int) -> Links:
 def _trees(text: Part | None) -> lightgbm.Booster | None:
     if not isinstance(text, str):
         return None
-    import lightgbm
-
-    return lightgbm.Booster(model_str=text)
+    return booster_of(text)
