@@ -17,6 +17,7 @@ SEED := 7
 # Without a moment, the demo stands at the end of the simulated data.
 DEMO_AS_OF :=
 DEMO_BUDGET := 500
+DEMO_CONFIG := examples/demo.toml
 REAL_AS_OF := 2011-09-01
 REAL_BUDGET := 500
 REAL_CONFIG := examples/online-retail-ii.toml
@@ -67,7 +68,7 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## the whole job on a simulated shop, into build/demo
 	@$(job); \
-	rm -rf build/demo; mkdir -p build/demo; cd build/demo; \
+	rm -rf build/demo; mkdir -p build/demo; cp $(DEMO_CONFIG) build/demo/regulars.toml; cd build/demo; \
 	run simulate --customers $(CUSTOMERS) --seed $(SEED) --out shop; \
 	run check shop; \
 	run train shop --seed $(SEED) $(if $(DEMO_AS_OF),--as-of $(DEMO_AS_OF)); \

@@ -265,10 +265,10 @@ def _judgeable(cutoffs: list[int], shop: Shop, until: int, settings: Settings) -
                 f"the window of {horizon} days after {iso(cutoff)} is not over at {iso(until)}, where the data ends "
                 "or --as-of stands; judge an earlier cutoff"
             )
-        if cutoff < shop.first + days(step):
+        if cutoff < shop.first + days(horizon + step):
             raise RefusedError(
-                f"there are not {step} days of orders before {iso(cutoff)}, for the first is of {iso(shop.first)}; "
-                "judge a later cutoff"
+                f"there are not {horizon + step} days of orders before {iso(cutoff)}, which learning needs, for the "
+                f"first is of {iso(shop.first)}; judge a later cutoff"
             )
 
 

@@ -175,18 +175,20 @@ def paired_interval(
 ) -> Interval:
     """Mean over cutoffs of `a - b` with its 95 % interval; a customer is drawn with all their rows.
 
-    Rows in which either is NaN are left out.
+    Rows in which either is NaN are left out, and with them cutoffs that have no others; NaN where nothing is left.
     """
     known, place = np.unique(np.concatenate(customers), return_inverse=True)
     rows = np.split(place, np.cumsum([len(codes) for codes in customers])[:-1])
     differences = [np.asarray(left) - np.asarray(right) for left, right in zip(a, b, strict=True)]
-    value = _mean(differences)
+    told = [(row, at) for row, at in zip(differences, rows, strict=True) if not np.isnan(row).all()]
+    if not told:
+        return Interval(float("nan"), float("nan"), float("nan"))
     drawn = []
     for weights in resampled_weights(len(known), samples, seed):
-        pairs = zip(differences, rows, strict=True)
-        drawn.append(np.nanmean([weighted_mean(row, weights[:, at]) for row, at in pairs], axis=0))
+        means = np.array([weighted_mean(row, weights[:, at]) for row, at in told])
+        drawn.append(means[:, ~np.isnan(means).any(axis=0)].mean(axis=0))  # a draw may miss the few who count
     low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    return Interval(_mean(differences), float(low), float(high))
 
 
 def _mean(losses: Sequence[F64]) -> float:
@@ -225,6 +227,8 @@ def _reason(
     kind = f"the baseline {winner}" if baseline else winner
     if rival is None or interval is None:
         return f"{QUESTIONS[trial.component]}: {kind}, the only model there is ({mean})."
+    if np.isnan(interval.value):
+        return f"{QUESTIONS[trial.component]}: {kind} is used; nothing came in the windows to judge any model by."
     what = f"the baseline {rival}" if trial.entries[rival].is_baseline else rival
     what += " of the champion" if rival == trial.champion else ""
     against = f"{mean}, against {values[rival]:.4g} of {what}; {_spread(interval)}"

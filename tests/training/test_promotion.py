@@ -144,3 +144,19 @@ def test_mistakes_are_named() -> None:
         decide(trial("gone", trees=entry(0.4)))
     with pytest.raises(ValueError, match=r"'trees' has \[3\] rows at the cutoffs, its customers are \[200, 200\]"):
         decide(trial(trees=Entry([np.zeros(3)])))
+
+
+def test_where_nobody_has_a_value_a_baseline_is_used_and_says_why() -> None:
+    nothing = [np.full(3, np.nan), np.full(2, np.nan)]
+    customers = [np.arange(3), np.arange(2)]
+    trial = Trial("next_product", customers, {"ours": Entry(nothing), "plain": Entry(nothing, is_baseline=True)})
+    decision = decide(trial)
+    assert decision.winner == "plain"
+    assert "nothing came in the windows to judge any model by" in decision.reason
+
+
+def test_a_cutoff_at_which_nobody_has_a_value_is_left_out() -> None:
+    customers = [np.arange(3), np.arange(2)]
+    found = paired_interval(customers, [np.array([1.0, 2.0, np.nan]), np.full(2, np.nan)], [np.zeros(3), np.zeros(2)])
+    assert found.value == pytest.approx(1.5)
+    assert 1.0 <= found.low <= found.high <= 2.0
