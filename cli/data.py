@@ -129,7 +129,7 @@ def _describe(settings: Settings) -> None:
     from regulars.features.describe import describe as described
 
     for one in described(settings.features.windows_days):
-        result.print(Text.assemble((one.name, "bold"), f": {one.meaning} ({one.unit})"))
+        result.print(Text.assemble((one.name, "bold"), f": {one.meaning} ({one.unit}; without events {one.empty})"))
 
 
 def _write_features(folder: Path, asked: list[int], out: Path, settings: Settings) -> None:

@@ -161,7 +161,7 @@ def test_features_are_a_table_of_customers_and_moments(give: Give, trained: Path
 def test_features_are_described(give: Give, tmp_path: Path) -> None:
     said = give("features", "--describe", at=tmp_path)
     assert said.code == 0
-    assert re.search(r"^days_since_last_order: .+ \(days\)$", said.out, re.MULTILINE)
+    assert re.search(r"^days_since_last_order: .+ \(days; without events missing\)$", said.out, re.MULTILINE)
 
 
 def test_backtest_writes_records(give: Give, trained: Path, tmp_path: Path) -> None:
