@@ -98,17 +98,16 @@ def moment_from(as_of: str | None, shop: Shop) -> int:
     return shop.end if as_of is None else as_moment(as_of)
 
 
+def iso(moment: int) -> str:
+    """A moment as text: the day alone where it is midnight."""
+    from regulars.features.shop import iso as told
+
+    return told(moment)
+
+
 def nobody_before(moment: int, shop: Shop) -> RefusedError:
     """Why there is nothing to answer at a moment before everybody's first event."""
     return RefusedError(f"no customer was known before {iso(moment)}; the first order line is of {iso(shop.first)}")
-
-
-def iso(moment: int) -> str:
-    """A moment as text: the day alone where it is midnight."""
-    import numpy as np
-
-    text = str(np.datetime64(moment, "us").astype("datetime64[s]"))
-    return text.removesuffix("T00:00:00")
 
 
 def existing(folder: Path) -> Path:

@@ -198,6 +198,11 @@ def as_time(moment: Any) -> int:
     return int(value.astype(np.int64))
 
 
+def iso(moment: int) -> str:
+    """A moment as ISO text, the day alone where it is midnight."""
+    return str(np.datetime64(moment, "us").astype("datetime64[s]")).removesuffix("T00:00:00")
+
+
 def as_datetime(times: I64) -> NDArray[np.datetime64]:
     """Microseconds back to NumPy's datetime64, `NEVER` becoming NaT."""
     return np.asarray(times, dtype=np.int64).view("datetime64[us]")

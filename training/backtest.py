@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from regulars.features.asof import Moments
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
-from regulars.features.shop import I64, days
+from regulars.features.shop import I64, days, iso
 from regulars.features.table import FeatureTable, feature_table
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import FittedModels, OrderTimes, Products, ValuePrediction
@@ -185,11 +185,6 @@ def truth_at(logs: Logs, moments: Moments, until: int, settings: Settings) -> Tr
     )
 
 
-def _iso(moment: int) -> str:
-    """ISO text, the day alone where it is midnight."""
-    return str(np.datetime64(moment, "us").astype("datetime64[s]")).removesuffix("T00:00:00")
-
-
 @dataclass(frozen=True)
 class _Cutoff:
     """Fits and judges everything at one cutoff."""
@@ -208,7 +203,7 @@ class _Cutoff:
         asked = customers_at(self.logs, moment)
         table = feature_table(self.logs, asked, rows.table.context)
         truth = truth_at(self.logs, asked, self.until, self.settings)
-        scene = _Scene(self, _iso(moment), moment, rows, asked, table, truth)
+        scene = _Scene(self, iso(moment), moment, rows, asked, table, truth)
         answered = scene.judged()
         self.progress(f"backtest at {answered.as_of}: {len(asked):,} customers")
         return answered
