@@ -71,6 +71,10 @@ def _predictor(model: str | None, settings: Settings) -> Predictor:
 
     predictor = Predictor.load(model, settings)
     say(f"model {predictor.bundle.version}")
+    kept = predictor.bundle.settings
+    for name in ("churn", "next_product", "features", "money"):
+        if getattr(settings, name) != getattr(kept, name):
+            say(f"[{name}] of the settings is not what the model was trained with; the model's holds", warn=True)
     return predictor
 
 

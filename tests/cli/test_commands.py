@@ -78,6 +78,15 @@ def test_score_has_a_row_for_every_customer(give: Give, trained: Path, tmp_path:
     assert scores["reasons"].map(len).between(1, 3).all()
 
 
+def test_score_says_where_the_settings_are_not_the_models(give: Give, trained: Path, tmp_path: Path) -> None:
+    config = tmp_path / "other.toml"
+    config.write_text("[churn]\nhorizon_days = 30\n", encoding="utf-8")
+    said = give("score", "shop", "--config", config, "--model", "champion", "--out", tmp_path / "s.csv", at=trained)
+    assert said.code == 0
+    assert "[churn] of the settings is not what the model was trained with; the model's holds" in said.err
+    assert "[money]" not in said.err
+
+
 def test_csv_scores_are_the_parquet_ones(give: Give, trained: Path, tmp_path: Path) -> None:
     for name in ("scores.csv", "scores.parquet"):
         assert give("score", "shop", "--out", tmp_path / name, at=trained).code == 0
