@@ -80,7 +80,7 @@ class Known:
     def category(self, line: Line) -> int:
         """Category of a line's product: of the rows known when the line was, the one with the latest valid_from."""
         held: Item | None = None
-        for row in sorted(self.rows.products, key=lambda row: (row.visible, row.time, self.rows.products.index(row))):
+        for row in sorted(self.rows.products, key=lambda row: (row.visible, row.time)):  # equals stay in their order
             undated = row.visible == NEVER
             if row.product != line.product or row.visible > line.visible:
                 continue
