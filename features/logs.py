@@ -185,10 +185,9 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
 
     Columns: order, product, category, channel, quantity, revenue, margin, discount; sale, returned (0/1); sold (revenue
     of sales), refunded (revenue given back, positive); order_start (1 on the first known line of each order);
-    new_product (1 when the customer buys a product for the first time); order_discounted (1 on the first known line
-    with a discount of each order).
+    new_product (1 when the customer buys a product for the first time); discounted (1 on sales with a discount),
+    order_discounted (1 on the first known one of those in each order).
     """
-    sale, returned = (lines.revenue > 0).astype(np.int64), (lines.revenue < 0).astype(np.int64)
     columns: Columns = {
         "order": lines.order,
         "product": lines.product,
@@ -198,21 +197,19 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
         "revenue": lines.revenue,
         "margin": lines.margin,
         "discount": lines.discount,
-        "sale": sale,
-        "returned": returned,
-        "sold": lines.revenue * sale,
-        "refunded": -lines.revenue * returned,
     }
     log = EventLog.build(keys, lines.customer, lines.time, lines.visible, columns)
-    sold = log.where(log.columns["sale"] > 0)
-    at = np.flatnonzero(log.columns["sale"])
-    for name in ("order_start", "new_product"):
-        log.columns[name] = np.zeros(len(log), np.int64)
-    log.columns["order_start"][at] = sold.previous_same("order") < 0
-    log.columns["new_product"][at] = (sold.previous_same("product") < 0) & (sold.columns["product"] >= 0)
-    less = sold.columns["discount"] > 0
-    log.columns["order_discounted"] = np.zeros(len(log), np.int64)
-    log.columns["order_discounted"][at[less]] = sold.where(less).previous_same("order") < 0
+    made = log.columns
+    made.derive(
+        sale=lambda: (made["revenue"] > 0).astype(np.int64),
+        returned=lambda: (made["revenue"] < 0).astype(np.int64),
+        sold=lambda: np.maximum(made["revenue"], 0),
+        refunded=lambda: np.maximum(-made["revenue"], 0),
+        order_start=lambda: log.first_of("order", "sale", negative=0),
+        discounted=lambda: ((made["sale"] > 0) & (made["discount"] > 0)).astype(np.int64),
+        order_discounted=lambda: log.first_of("order", "discounted", negative=0),
+        new_product=lambda: log.first_of("product", "sale", negative=0),
+    )
     return log
 
 
@@ -237,16 +234,8 @@ def support_log(rows: SupportEvents, keys: int) -> EventLog:
     tickets = int(rows.ticket.max(initial=-1)) + 1
     ticket, event = log.columns["ticket"], log.columns["event"]
     states = ticket_columns(log.start, ticket, event, log.time, log.previous_same("ticket"), tickets)
-    log.columns.update(zip(COLUMNS, states, strict=True))
-    log.columns["complained"] = _complaints(log)
+    complained = log.first_of("ticket", "complaint", negative=1)
     badly_rated = log.columns["rated"] * (log.columns["satisfaction"] <= 2)
-    log.columns["bad"] = np.sign(badly_rated + log.columns["complained"] + log.columns["reopened"])
+    bad = np.sign(badly_rated + complained + log.columns["reopened"])
+    log.columns.derive(**dict(zip(COLUMNS, states, strict=True)), complained=complained, bad=bad)
     return log
-
-
-def _complaints(log: EventLog) -> I64:
-    """1 where a complaint is made: all rows of a ticket may carry the mark, and the first to become known counts."""
-    marked = log.where(log.columns["complaint"] > 0)
-    made = np.zeros(len(log), np.int64)
-    made[log.columns["complaint"] > 0] = (marked.previous_same("ticket") < 0) | (marked.columns["ticket"] < 0)
-    return made

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+BLOCK = 32_768
+"""Moments worked on at a time: the columns in between stay in the processor's cache, and memory stays bounded."""
+
+
 @dataclass(frozen=True)
 class FeatureTable:
     """Features of (customer, moment) rows, with the shop's context.
@@ -77,9 +81,11 @@ def feature_table(
 ) -> FeatureTable:
     """Computes features (default: all that the shop allows) as known just before each moment."""
     chosen = features_of(logs.shop, logs.settings) if features is None else features
-    past = Past(logs, moments)
-    values = np.empty((len(moments), len(chosen)), np.float64)
-    for i, feature in enumerate(chosen):
-        values[:, i] = feature.compute(past)
+    values = np.empty((len(moments), len(chosen)), np.float64, order="F")
+    for begin in range(0, len(moments), BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        past = Past(logs, Moments(moments.key[rows], moments.time[rows]))
+        for i, feature in enumerate(chosen):
+            values[rows, i] = feature.compute(past)
     names = tuple(feature.name for feature in chosen)
     return FeatureTable(moments.key, moments.time, names, values, context)

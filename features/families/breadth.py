@@ -31,7 +31,7 @@ def new_product_share(past: Past) -> Values:
 @breadth.feature(unit="categories", empty="0", needs=("products.category",))
 def categories_total(past: Past) -> Values:
     """Different categories bought so far."""
-    return past.sales.seen("category")
+    return past.sales.distinct("category")
 
 
 @breadth.feature(unit="categories", empty="0", needs=("products.category",))
@@ -49,7 +49,7 @@ def new_product_share_90d(past: Past) -> Values:
 @breadth.feature(unit="share", empty="missing")
 def rebought_share(past: Past) -> Values:
     """Share of their products that they bought more than once (on two lines or more)."""
-    return ratio(past.sales.seen("product", 2), past.sales.seen("product"))
+    return ratio(past.sales.seen("product", 2), past.sales.distinct("product"))
 
 
 @breadth.feature(unit="share", empty="missing")

@@ -12,7 +12,7 @@ channel = Family("channel", needs=("orders", "orders.channel"))
 @channel.feature(unit="channels", empty="0")
 def channels_total(past: Past) -> Values:
     """Different channels they ordered through; an order's channel is that of its first line."""
-    return past.orders.seen("channel")
+    return past.orders.distinct("channel")
 
 
 @channel.feature(unit="share", empty="missing")
