@@ -11,5 +11,5 @@ stage = Family("stage", needs=("orders",))
 
 @stage.feature(unit="stage", empty="0")
 def relationship_stage(past: Past) -> Values:
-    """0 prospect (no order), 1 exploring, 2 expanding, 3 committed, 4 fading, 5 gone (see `features/stage.py`)."""
+    """Stage: 0 prospect, 1 exploring, 2 expanding, 3 committed, 4 fading, 5 gone (`features/stage.py` says when)."""
     return stage_codes(past)
