@@ -302,6 +302,10 @@ class AsOf:
 
     def rhythm(self) -> Rhythm:
         """What is known of the days with an event, without a walk over them."""
+        return self._rhythm
+
+    @cached_property
+    def _rhythm(self) -> Rhythm:
         found = self.log.day_rhythm()
         rows = (kernels_window.DAYS, kernels_window.LONGEST, kernels_window.UNEVEN)
         return Rhythm(*(pick(found[row], self._last_row, 0) for row in rows))

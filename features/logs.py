@@ -185,8 +185,8 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
 
     Columns: order, product, category, channel, quantity, revenue, margin, discount; sale, returned (0/1); sold (revenue
     of sales), refunded (revenue given back, positive); order_start (1 on the first known line of each order);
-    new_product (1 when the customer buys a product for the first time); discounted (1 on sales with a discount),
-    order_discounted (1 on the first known one of those in each order).
+    new_product (1 when the customer buys a product for the first time); given (discount of sales), discounted (1 on
+    sales with one), order_discounted (1 on the first known one of those in each order).
     """
     columns: Columns = {
         "order": lines.order,
@@ -206,7 +206,8 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
         sold=lambda: np.maximum(made["revenue"], 0),
         refunded=lambda: np.maximum(-made["revenue"], 0),
         order_start=lambda: log.first_of("order", "sale", negative=0),
-        discounted=lambda: ((made["sale"] > 0) & (made["discount"] > 0)).astype(np.int64),
+        given=lambda: made["discount"] * made["sale"],
+        discounted=lambda: (made["given"] > 0).astype(np.int64),
         order_discounted=lambda: log.first_of("order", "discounted", negative=0),
         new_product=lambda: log.first_of("product", "sale", negative=0),
     )

@@ -43,7 +43,7 @@ def categories_365d(past: Past) -> Values:
 @breadth.feature(unit="share", empty="missing")
 def new_product_share_90d(past: Past) -> Values:
     """Share of the lines sold in the last 90 days that were a product new to the customer."""
-    return ratio(past.lines.sum("new_product", days(90)), past.sales.count(days(90)))
+    return ratio(past.lines.sum("new_product", days(90)), past.lines.sum("sale", days(90)))
 
 
 @breadth.feature(unit="share", empty="missing")

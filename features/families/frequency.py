@@ -55,4 +55,4 @@ def recent_orders_share(past: Past) -> Values:
 @frequency.feature(unit="ratio", empty="missing")
 def basket_trend(past: Past) -> Values:
     """Lines sold per order of the last 90 days over those of all orders: below 1 their baskets shrink."""
-    return ratio(ratio(past.sales.count(days(90)), past.orders.count(days(90))), lines_per_order(past))
+    return ratio(ratio(past.lines.sum("sale", days(90)), past.orders.count(days(90))), lines_per_order(past))

@@ -88,13 +88,13 @@ def revenue_per_piece(past: Past) -> Values:
 @money.feature(unit="share", empty="missing")
 def recent_revenue_share(past: Past) -> Values:
     """Share of the last 365 days' revenue (before returns) that came in the last 90: even buying makes it a quarter."""
-    return ratio(past.sales.sum("sold", days(90)), past.sales.sum("sold", days(365)))
+    return ratio(past.lines.sum("sold", days(90)), past.lines.sum("sold", days(365)))
 
 
 @money.feature(unit="ratio", empty="missing")
 def order_value_trend(past: Past) -> Values:
     """Revenue per order of the last 180 days over that of all orders, before returns: below 1 their orders shrink."""
-    lately = ratio(past.sales.sum("sold", days(180)), past.orders.count(days(180))) / MONEY
+    lately = ratio(past.lines.sum("sold", days(180)), past.orders.count(days(180))) / MONEY
     return ratio(lately, revenue_per_order(past))
 
 
@@ -107,20 +107,20 @@ def largest_order_to_usual(past: Past) -> Values:
 @money.feature(unit="share", empty="missing")
 def returned_share_365d(past: Past) -> Values:
     """What came back in the last 365 days over the revenue of the same time."""
-    return ratio(past.returns.sum("refunded", days(365)), past.sales.sum("sold", days(365)))
+    return ratio(past.lines.sum("refunded", days(365)), past.lines.sum("sold", days(365)))
 
 
 @money.feature(unit="share", empty="missing", needs=("orders.discount",))
 def discount_share_365d(past: Past) -> Values:
     """Discounts of the last 365 days over what would have been paid in that time without them."""
-    given = past.sales.sum("discount", days(365))
-    return ratio(given, given + past.sales.sum("sold", days(365)))
+    given = past.lines.sum("given", days(365))
+    return ratio(given, given + past.lines.sum("sold", days(365)))
 
 
 @money.feature(unit="share", empty="missing", needs=("orders.discount",))
 def discounted_orders_share(past: Past) -> Values:
     """Share of the orders that held a line with a discount."""
-    return ratio(past.sales.sum("order_discounted"), past.orders.count())
+    return ratio(past.lines.sum("order_discounted"), past.orders.count())
 
 
 @money.feature(unit="share", empty="missing", needs=("orders.unit_cost",))
