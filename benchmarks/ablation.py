@@ -134,7 +134,7 @@ def losses(cutoff: Cutoff, left_out: list[str], seeds: int) -> dict[str, F64]:
 
 
 def ablation(case: Case, count: int, seeds: int, by: str) -> list[dict[str, Any]]:
-    """A record for each group left out and each loss: what is lost without it; with `NOTHING` left out, the loss itself."""
+    """A record for each group left out and each loss: what is lost without it; for `NOTHING`, the loss itself."""
     found: dict[tuple[str, str], list[F64]] = {}
     who, columns = [], {}
     for cutoff in cutoffs(case, count, Settings()):
