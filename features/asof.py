@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features import kernels
+from regulars.features import kernels, kernels_window
 from regulars.features.events import EventLog
 from regulars.features.shop import I32, I64, NEVER, NONE
 
@@ -75,6 +75,20 @@ class Gaps:
     def recent_mean(self) -> F64:
         """Mean of the last three gaps, in days; of all where there are fewer; NaN without one."""
         return ratio(self.recent, np.minimum(self.count, 3))
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """Days with an event: how many, the longest gap between two, the sum of the unevenness of neighbouring gaps."""
+
+    days: I64
+    longest: I64
+    uneven: I64
+
+    @property
+    def unevenness(self) -> F64:
+        """Mean unevenness of neighbouring gaps: 0 for a clockwork, 1 for chance; NaN with fewer than two gaps."""
+        return ratio(self.uneven, np.maximum(self.days - 2, 0)) / kernels_window.UNEVEN_UNITS
 
 
 def ratio(above: NDArray[np.integer] | F64, below: NDArray[np.integer] | F64) -> F64:
@@ -261,3 +275,45 @@ class AsOf:
             since = np.full(len(self.moments), NEVER) if last is None else self._time - last
             median = kernels.gaps_with_late_rows(self._start, self._end, self.log.time, since, sums)
         return Gaps(sums[0], sums[1], sums[2], sums[3], median)
+
+    def nth_last_time(self, nth: int) -> I64:
+        """When the `nth` latest event happened, the latest being the first; `NEVER` where fewer are known."""
+        if self.log.in_time_order:
+            row = self._end - nth
+            return pick(self.log.time, np.where(row >= self._start, row, -1), NEVER)
+        return pick(self.log.nth_latest(nth), self._last_row, NEVER)
+
+    def seen(self, column: str, times: int = 1) -> I64:
+        """Number of different values of a column that occurred at least `times` times; negative ones are no value."""
+        before = self.log.seen_before(column, times)
+        return before[self._end] - before[self._start]
+
+    def most_of(self, by: str, column: str | None = None) -> I64:
+        """Sum of a column over the events of that value of `by` for which it is largest; 0 without events.
+
+        Without a column, events are counted. The column is never negative, and negative values of `by` are no value.
+        """
+        return pick(self.log.largest_same(by, column), self._last_row, 0)
+
+    def grown(self, column: str, last: int) -> I64:
+        """By how much a running total is more than it was known to be `last` before the moment; it begins at 0."""
+        then = AsOf(self.log, Moments(self.moments.key, self._time - last))
+        return self.current(column, 0) - then.current(column, 0)
+
+    def rhythm(self) -> Rhythm:
+        """What is known of the days with an event, without a walk over them."""
+        return self._rhythm
+
+    @cached_property
+    def _rhythm(self) -> Rhythm:
+        found = self.log.day_rhythm()
+        rows = (kernels_window.DAYS, kernels_window.LONGEST, kernels_window.UNEVEN)
+        return Rhythm(*(pick(found[row], self._last_row, 0) for row in rows))
+
+    def shorter_gaps(self, most: int) -> tuple[I64, I64]:
+        """Of the last `most` gaps between days with an event: how many are shorter than the days since, and of all."""
+        earlier, ordered = self.log.day_rhythm()[kernels_window.EARLIER], self.log.in_time_order
+        found: tuple[I64, I64] = kernels_window.shorter_gaps(
+            self._start, self._end, self.log.time, earlier, self._time, most, ordered
+        )
+        return found

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features import kernels, ordering
-from regulars.features.shop import I64
+from regulars.features import kernels, kernels_window, ordering
+from regulars.features.shop import I64, NEVER
 
 _SPARSE = 8
 """Values may span this many times as many numbers as there are rows before they are numbered anew."""
@@ -245,6 +245,49 @@ class EventLog:
             return kernels.decayed(self.start, self.time, self.values(column), half_life)
 
         return self._remember(("decayed", column, half_life), make)
+
+    def running_same(self, by: str, column: str | None = None) -> I64:
+        """(n,) at each row, the sum of the column over the key's rows so far with the same value of `by`.
+
+        Without a column, rows are counted. 0 where the value of `by` is negative, that is no value.
+        """
+
+        def make() -> I64:
+            return kernels_window.running_same(self.previous_same(by), self.columns[by], self.values(column))
+
+        return self._remember(("running same", by, column), make)
+
+    def largest_same(self, by: str, column: str | None = None) -> I64:
+        """(n,) at each row, the largest value of `running_same` so far; the column is never negative."""
+
+        def make() -> I64:
+            return kernels_window.running_largest(self.start, self.running_same(by, column))
+
+        return self._remember(("largest same", by, column), make)
+
+    def seen_before(self, by: str, times: int) -> I64:
+        """(n + 1,) how many rows before each position are the `times`-th of their value of `by`."""
+
+        def make() -> I64:
+            return np.concatenate([[0], np.cumsum(self.running_same(by) == times)])
+
+        return self._remember(("seen", by, times), make)
+
+    def nth_latest(self, nth: int) -> I64:
+        """(n,) at each row, when the `nth` latest event so far happened; `NEVER` where there are fewer."""
+
+        def make() -> I64:
+            return kernels_window.running_nth_latest(self.start, self.time, nth, NEVER)
+
+        return self._remember(("nth latest", nth), make)
+
+    def day_rhythm(self) -> I64:
+        """(4, n) at each row, what is known of the days with an event (see `kernels_window.day_rhythm`)."""
+
+        def make() -> I64:
+            return kernels_window.day_rhythm(self.start, self.time)
+
+        return self._remember("day rhythm", make)
 
 
 def offsets(key: NDArray[np.integer], keys: int) -> I64:

@@ -13,10 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from regulars.features import kernels_window
 from regulars.features.asof import AsOf, Moments
 from regulars.features.events import EventLog
 from regulars.features.settings import Settings
-from regulars.features.shop import I32, I64, NEVER, NONE, OrderLines, ProductChanges, Shop, SupportEvents
+from regulars.features.shop import I32, I64, NEVER, NONE, OrderLines, ProductChanges, Shop, SupportEvents, days
 from regulars.features.tables import Advocacy, Support
 from regulars.features.tickets import COLUMNS, ticket_columns
 
@@ -24,7 +25,9 @@ Columns = dict[str, NDArray[np.integer] | NDArray[np.bool_]]
 
 SUPPORT = ("event", "ticket", "minutes", "satisfaction", "complaint", "opened", "reopened", "rated", "outside")
 CONTACTS = ("cost", "play")
-ADVOCACY = ("referral", "review", "rating", "rated")
+ADVOCACY = ("referral", "review", "rating", "rated", "case_study")
+ANSWER_DAYS = 14
+"""An order within so many days of a contact answers it."""
 
 
 class Logs:
@@ -78,6 +81,39 @@ class Logs:
         return EventLog.build(self.keys, sent.customer, sent.time, sent.visible, columns)
 
     @cached_property
+    def answers(self) -> EventLog:
+        """Contacts that an order followed within `ANSWER_DAYS`: at the contact's time, known once both are."""
+        sent, orders = self.contacts, self.orders
+        if not orders.in_time_order:
+            by_time = np.lexsort((orders.time, orders.key))
+            orders = EventLog(orders.start, orders.time[by_time], orders.visible[by_time], {})
+        known = kernels_window.first_known_within(
+            orders.start, orders.time, orders.visible, sent.key, sent.time, days(ANSWER_DAYS), NEVER
+        )
+        answered = known != NEVER
+        visible = np.maximum(known, sent.visible)[answered]
+        return EventLog.build(self.keys, sent.key[answered], sent.time[answered], visible, {})
+
+    @cached_property
+    def births(self) -> EventLog:
+        """Rows that say when a customer was born; undated ones count as always known where they are trusted."""
+        rows = self.shop.customers
+        if rows is None:
+            return EventLog.empty(self.keys, ("birth_date",))
+        rows = rows.take((rows.birth_date != NEVER) & ((rows.visible != NEVER) | self.settings.data.trust_undated))
+        columns: Columns = {"birth_date": rows.birth_date}
+        return EventLog.build(self.keys, rows.customer, _dated(rows.time), _dated(rows.visible), columns)
+
+    @cached_property
+    def recommendations(self) -> EventLog:
+        """Referrals, keyed to the customer who was referred."""
+        rows = self.shop.advocacy
+        if rows is None:
+            return EventLog.empty(self.keys, ())
+        made = rows.take((rows.kind == Advocacy.KINDS.index(Advocacy.REFERRAL)) & (rows.customer != rows.new_customer))
+        return EventLog.build(self.keys, made.new_customer, made.time, made.visible, {})
+
+    @cached_property
     def advocacy(self) -> EventLog:
         """Referrals, reviews and case studies."""
         rows = self.shop.advocacy
@@ -89,6 +125,7 @@ class Logs:
             "review": review,
             "rating": rows.rating * review,
             "rated": review & (rows.rating > 0),
+            "case_study": rows.kind == Advocacy.KINDS.index(Advocacy.CASE_STUDY),
         }
         return EventLog.build(self.keys, rows.customer, rows.time, rows.visible, columns)
 
@@ -148,7 +185,8 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
 
     Columns: order, product, category, channel, quantity, revenue, margin, discount; sale, returned (0/1); sold (revenue
     of sales), refunded (revenue given back, positive); order_start (1 on the first known line of each order);
-    new_product (1 when the customer buys a product for the first time).
+    new_product (1 when the customer buys a product for the first time); given (discount of sales), discounted (1 on
+    sales with one), order_discounted (1 on the first known one of those in each order).
     """
     columns: Columns = {
         "order": lines.order,
@@ -168,6 +206,9 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
         sold=lambda: np.maximum(made["revenue"], 0),
         refunded=lambda: np.maximum(-made["revenue"], 0),
         order_start=lambda: log.first_of("order", "sale", negative=0),
+        given=lambda: made["discount"] * made["sale"],
+        discounted=lambda: (made["given"] > 0).astype(np.int64),
+        order_discounted=lambda: log.first_of("order", "discounted", negative=0),
         new_product=lambda: log.first_of("product", "sale", negative=0),
     )
     return log
