@@ -181,10 +181,16 @@ def _joined(checked: Checked) -> str:
     return f"FROM {checked.name}{joins} WHERE bad = 0"
 
 
-def rows_sql(checked: Checked) -> str:
-    """SQL of a checked table's rows (orders aside), with the columns of its class in `shop`."""
+def rows_as(checked: Checked) -> tuple[type[Any], dict[str, str]]:
+    """The class in `shop` that holds a checked table's rows (orders aside), and SQL of its columns."""
     made, expressions = _ROWS[checked.table]
-    return _select_as(made, checked.times() | expressions(checked), _joined(checked))
+    return made, checked.times() | expressions(checked)
+
+
+def rows_sql(checked: Checked) -> str:
+    """SQL of a checked table's rows (orders aside)."""
+    made, expressions = rows_as(checked)
+    return _select_as(made, expressions, _joined(checked))
 
 
 def _select_as(made: type[Rows], expressions: Mapping[str, str], source: str) -> str:
@@ -216,6 +222,11 @@ def as_rows(made: type[Some], columns: Mapping[str, Any]) -> Some:
 def _dtype(annotation: Any) -> tuple[str, type[np.generic]]:
     known: dict[str, tuple[str, type[np.generic]]] = {"I32": ("INTEGER", np.int32), "I64": ("BIGINT", np.int64)}
     return known.get(str(annotation), ("DOUBLE", np.float64))
+
+
+def as_array(values: Any, annotation: str) -> NDArray[Any]:
+    """Values as a column of a class in `shop`, whose annotation says of which kind."""
+    return _array(values, _dtype(annotation)[1])
 
 
 def _array(values: Any, dtype: type[np.generic]) -> NDArray[Any]:

@@ -56,6 +56,34 @@ def _money(billionths: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _scaled(values: F64, scale: int, otherwise: int) -> I64:
+    out = np.empty(len(values), np.int64)
+    step = _MICRO // scale
+    for i in range(len(values)):
+        if np.isnan(values[i]):
+            out[i] = otherwise
+            continue
+        micro = _units(values[i], _MICRO, _MOST_MONEY)
+        if micro == _FAULT:
+            return out[:0]
+        size = (abs(micro) + step // 2) // step
+        out[i] = size if micro >= 0 else -size
+    return out
+
+
+def units(values: F64, scale: int, otherwise: int) -> I64:
+    """Numbers in units of 1/scale (at most a million), rounded half away from zero; `otherwise` where one is missing.
+
+    Raises:
+        NotPlainError: if one has more than six decimals.
+    """
+    found: I64 = _scaled(values, scale, otherwise)
+    if len(found) != len(values):
+        raise NotPlainError
+    return found
+
+
+@njit(cache=True, nogil=True)
 def _margin(size: int, units: int, pieces: int, cost: float, known_cost: int, share: int) -> int:
     """Margin of a line of this size (billionths; `units` rounded): less the goods' cost, or a share of it."""
     if not np.isnan(cost):
@@ -165,7 +193,7 @@ def _is_plain(offset: NDArray[Any], data: Bytes, i: int) -> bool:
     last = end - 1
     while last > first and data[last] == 48:  # 0
         last -= 1
-    return last == end - 1 or data[last] != 46  # a full stop
+    return bool(last == end - 1 or data[last] != 46)  # a full stop
 
 
 @njit(cache=True, nogil=True)
