@@ -5,8 +5,8 @@ scan is its quick sister for large data. Order lines that are plain (see `plain`
 into integers by compiled code; where they are not (text for numbers, a bad row), the scan reads them the careful way,
 checks and all, and what it hands on is the same. The other tables are smaller, and always go the careful way.
 
-A feature of one customer asks for that customer's rows, and for those of whom they referred (and of who else referred
-these). So a batch holds its own customers and those others; it is asked about its own only.
+A feature of one customer asks for that customer's rows, for those of whom they referred, and for who referred whom
+first. So a batch holds its own customers and those others; it is asked about its own only.
 """
 
 from __future__ import annotations
@@ -150,11 +150,11 @@ class Recommendations:
         self._named = named
 
     def others(self, first: int, end: int) -> I64:
-        """Codes of whom the customers from `first` up to `end` referred, and of who else referred these."""
-        _, rows = self._by_customer.of(np.arange(first, end))
-        friends = np.unique(self._named[rows])
+        """Codes of whom the customers from `first` up to `end` referred, and of who else referred these or them."""
+        own = np.arange(first, end)
+        friends = np.unique(self._named[self._by_customer.of(own)[1]])
         friends = friends[friends >= 0].astype(np.int64)
-        _, told = self._by_new.of(friends)
+        _, told = self._by_new.of(np.union1d(own, friends))
         return np.union1d(friends, self.rows.customer[told]).astype(np.int64)
 
     def of(self, members: I64) -> AdvocacyEvents:

@@ -18,7 +18,7 @@ from regulars.features.small import is_small, small_shop
 SETTINGS = [Settings(), Settings(data=DataSettings(trust_undated=True))]
 
 
-def lines(**columns: list[Any]) -> pd.DataFrame:
+def lines(**columns: Any) -> pd.DataFrame:
     """Two lines of one order, with the given columns in place of theirs."""
     made: dict[str, Any] = {
         "customer_id": ["a", "a"],
@@ -67,7 +67,7 @@ def test_it_is_the_shop_that_duckdb_reads(given_frames: Frames) -> None:
         {"order_id": ["1", None]},
         {"order_id": ["1", ""]},
         {"ordered_at": ["2024-01-01", "2024-01-02"]},
-        {"ordered_at": pd.to_datetime(["2024-01-01", None])},
+        {"ordered_at": pd.to_datetime(["2024-01-01", "NaT"])},
         {"ordered_at": pd.to_datetime(["1969-12-31", "2024-01-01"])},
         {"quantity": ["1", "2"]},
         {"quantity": [1.0, np.nan]},
