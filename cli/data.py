@@ -10,13 +10,13 @@ import typer
 from rich.text import Text
 
 from regulars.cli.common import (
+    PLACE,
     TABLE_FILES,
     Config,
-    Folder,
     RefusedError,
     Seed,
+    Tables,
     as_moment,
-    existing,
     file_to_write,
     nobody_before,
     place_to_write,
@@ -25,6 +25,7 @@ from regulars.cli.common import (
     say,
     settings_from,
 )
+from regulars.cli.place import Place
 
 if TYPE_CHECKING:
     from regulars.features.settings import Settings
@@ -88,14 +89,14 @@ def load(
     say(f"written to {out}")
 
 
-def check(folder: Folder, config: Config = None) -> None:
+def check(place: Tables, config: Config = None) -> None:
     """Says what is there, what is missing, what that costs, and what to do."""
     from regulars.features.readiness import readiness
     from regulars.features.reading import inspect
 
     settings = settings_from(config)
-    found = readiness(inspect(existing(folder), settings), settings)
-    result.print(Text(f"Readiness of {folder.resolve().name}: {found.grade}", "bold"))
+    found = readiness(inspect(place.existing().source, settings), settings)
+    result.print(Text(f"Readiness of {place.name}: {found.grade}", "bold"))
     for section in found.sections:
         result.print()
         result.print(Text(section.title, "bold"))
@@ -104,11 +105,11 @@ def check(folder: Folder, config: Config = None) -> None:
             if item.advice:
                 result.print(Text(f"       {item.advice}", "dim"))
     if not found.trainable:
-        raise RefusedError(f"nothing can be trained on {folder}: {found.why_not}")
+        raise RefusedError(f"nothing can be trained on {place}: {found.why_not}")
 
 
 def features(
-    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="folder of the tables")] = None,
+    place: Annotated[Place | None, PLACE] = None,
     as_of: Annotated[list[str] | None, typer.Option(metavar="DATE", help="moments; may be given again")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help=".parquet or .csv")] = None,
     describe: Annotated[bool, typer.Option(help="print what every feature means instead")] = False,
@@ -119,10 +120,10 @@ def features(
     if describe:
         _describe(settings)
         return
-    if folder is None or out is None:
+    if place is None or out is None:
         raise typer.BadParameter("give DIR and --out FILE, or --describe")
     file_to_write(out, TABLE_FILES)
-    _write_features(folder, sorted({as_moment(one) for one in as_of or []}), out, settings)
+    _write_features(place, sorted({as_moment(one) for one in as_of or []}), out, settings)
 
 
 def _describe(settings: Settings) -> None:
@@ -132,7 +133,7 @@ def _describe(settings: Settings) -> None:
         result.print(Text.assemble((one.name, "bold"), f": {one.meaning} ({one.unit}; without events {one.empty})"))
 
 
-def _write_features(folder: Path, asked: list[int], out: Path, settings: Settings) -> None:
+def _write_features(place: Place, asked: list[int], out: Path, settings: Settings) -> None:
     """The features of everybody with an order, at the moments that were asked for or else at the end of the data."""
     import numpy as np
 
@@ -142,7 +143,7 @@ def _write_features(folder: Path, asked: list[int], out: Path, settings: Setting
     from regulars.features.table import feature_table
     from regulars.serving.files import csv_quoting, whole_file
 
-    shop, _ = read_tables(folder, settings)
+    shop, _ = read_tables(place, settings)
     times = asked or [shop.end]
     logs = Logs(shop, settings)
     moments = Moments.grid(np.arange(logs.keys), times)
