@@ -148,7 +148,7 @@ def _started(programs: Path, folder: Path) -> Iterator[Server]:
         "--encoding=UTF8",
     ]
     made = subprocess.run(
-        [programs / "initdb", *words, "--no-sync"],
+        [programs / "initdb", *words],
         cwd=folder, env=environment, capture_output=True, text=True, check=False, **how,
     )  # fmt: skip
     if made.returncode:

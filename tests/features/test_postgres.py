@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
-from tests.server import PASSWORD, Server, Shop
+from tests.server import PASSWORD, Server, Shop, connect
 
 from regulars.datasets.simulate import ShopParameters, simulate_shop, write_shop
 from regulars.features import postgres
@@ -394,18 +394,13 @@ def test_whatever_is_stored_arrives(kept: Shop, rows: list[tuple[Any, ...]]) -> 
     columns = {name: [row[i] for row in rows] for i, name in enumerate(NAMES)}
     columns["amount"] = [None if one is None else f"{one:f}" for one in columns["amount"]]
     stored = pa.table({name: pa.array(columns[name], type_) for name, (_, type_) in NAMES.items()})
-    kept.store("stored", stored)
-    kept.run(
-        "CREATE TABLE orders AS SELECT "
-        + ", ".join(f"{name}::{type_}" for name, (type_, _) in NAMES.items())
-        + " FROM stored"
-    )
-    try:
-        with open_source(kept.url, 1) as source:
-            query = f"SELECT {', '.join(NAMES)} FROM {source.tables['orders'].relation}"
-            arrived = source.connection.sql(query).to_arrow_table()
-    finally:
-        kept.run("DROP TABLE stored, orders")
+    casts = ", ".join(f"{name}::{type_}" for name, (type_, _) in NAMES.items())
+    with connect(kept.url) as connection, connection.cursor() as cursor:
+        cursor.adbc_ingest("stored", stored, mode="create", temporary=True)
+        cursor.executescript(f"DROP TABLE IF EXISTS orders; CREATE TABLE orders AS SELECT {casts} FROM stored")
+    with open_source(kept.url, 1) as source:
+        query = f"SELECT {', '.join(NAMES)} FROM {source.tables['orders'].relation}"
+        arrived = source.connection.sql(query).to_arrow_table()
     amounts = [None if one is None else Decimal(one) for one in arrived["amount"].to_pylist()]
     assert amounts == [row[2] for row in rows]
     for name in NAMES.keys() - {"amount"}:
