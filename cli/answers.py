@@ -12,10 +12,10 @@ from regulars.cli.common import (
     TABLE_FILES,
     AsOf,
     Config,
-    Folder,
     Model,
     RefusedError,
     Seed,
+    Tables,
     as_moment,
     console,
     file_to_write,
@@ -47,7 +47,7 @@ Budget = Annotated[
 
 
 def score(
-    folder: Folder,
+    place: Tables,
     out: Annotated[Path, typer.Option(metavar="FILE", help=".parquet or .csv")],
     as_of: AsOf = None,
     top: Annotated[int | None, typer.Option(min=1, max=100, help="products for each customer")] = None,
@@ -59,7 +59,7 @@ def score(
 
     file_to_write(out, TABLE_FILES)
     settings = settings_from(config)
-    shop, _ = read_tables(folder, settings)
+    shop, _ = read_tables(place, settings)
     frame = _scored(_predictor(model, settings), shop, moment_from(as_of, shop), top)
     write_scores(frame, out)
     counts = ", ".join(f"{count:,} {status}" for status, count in frame["status"].value_counts().items())
@@ -123,7 +123,7 @@ def _read_scores(file: Path, as_of: str | None) -> tuple[pd.DataFrame, int]:
 
 
 def outreach(
-    folder: Folder,
+    place: Tables,
     out: Annotated[Path, typer.Option(metavar="FILE", help=".csv or .parquet; a manifest is written beside it")],
     as_of: AsOf = None,
     budget: Budget = None,
@@ -136,7 +136,7 @@ def outreach(
     file_to_write(out, TABLE_FILES)
     settings = settings_from(config)
     read = _read_scores(scores, as_of) if scores is not None else None
-    shop, _ = read_tables(folder, settings)
+    shop, _ = read_tables(place, settings)
     if read is None:
         moment = moment_from(as_of, shop)
         read = _scored(_predictor(model, settings), shop, moment), moment
@@ -170,7 +170,7 @@ def _listed(
 
 
 def report(
-    folder: Folder,
+    place: Tables,
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="the page")],
     as_of: AsOf = None,
     budget: Budget = None,
@@ -186,20 +186,20 @@ def report(
     file_to_write(out, (".html",))
     settings = settings_from(config)
     read = _read_scores(scores, as_of) if scores is not None else None
-    shop, reading = read_tables(folder, settings)
+    shop, reading = read_tables(place, settings)
     predictor = _predictor(model, settings)
     if read is None:
         moment = moment_from(as_of, shop)
         read = _scored(predictor, shop, moment), moment
     frame, moment = read
     found = _listed(frame, moment, shop, settings, budget, seed)
-    inputs = report_inputs(folder, shop, reading, settings, predictor.bundle, frame, moment, found, seed)
+    inputs = report_inputs(place, shop, reading, settings, predictor.bundle, frame, moment, found, seed)
     write_report(build_report(inputs), out)
     result.print(Text(f"report written to {out}"))
 
 
 def explain(
-    folder: Folder,
+    place: Tables,
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="customer_id")],
     as_of: AsOf = None,
     model: Model = None,
@@ -210,7 +210,7 @@ def explain(
     from regulars.serving.scoring import UnknownCustomerError
 
     settings = settings_from(config)
-    shop, _ = read_tables(folder, settings)
+    shop, _ = read_tables(place, settings)
     predictor, moment = _predictor(model, settings), moment_from(as_of, shop)
     _tell_what_is_odd(predictor, shop, moment)
     try:

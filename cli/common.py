@@ -18,6 +18,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from regulars.cli.place import Place
+from regulars.features.database import Database, UrlError, is_url
+
 if TYPE_CHECKING:
     from regulars.features.reading import Reading
     from regulars.features.settings import Settings
@@ -76,7 +79,20 @@ def place_to_write(path: Path, option: str = "--out") -> None:
         raise typer.BadParameter(f"{path} cannot be made, for {beside} may not be written to", param_hint=option)
 
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of the tables, or a DuckDB file")]
+def as_place(text: str) -> Place:
+    """The place that was written as DIR; a URL that cannot be used is a wrong use of the command."""
+    if not is_url(text):
+        return Place(Path(text))
+    try:
+        return Place(Database.parse(text, progress=say))
+    except UrlError as error:
+        raise typer.BadParameter(str(error), param_hint="DIR") from None
+
+
+PLACE = typer.Argument(
+    metavar="DIR", parser=as_place, help="folder of the tables, DuckDB file, or postgresql://USER@HOST/DATABASE"
+)
+Tables = Annotated[Place, PLACE]
 Config = Annotated[Path | None, typer.Option(help="settings (default: regulars.toml here, if there is one)")]
 AsOf = Annotated[
     str | None,
@@ -113,18 +129,6 @@ def nobody_before(moment: int, shop: Shop) -> RefusedError:
     return RefusedError(f"no customer was known before {iso(moment)}; the first order line is of {iso(shop.first)}")
 
 
-def existing(folder: Path) -> Path:
-    """The data's place; one that is not there is a wrong use of the command."""
-    if not folder.exists():
-        raise typer.BadParameter(f"{folder} does not exist", param_hint="DIR")
-    return folder
-
-
-def set_aside_folder(folder: Path) -> Path:
-    """Where rows that cannot be used are set aside."""
-    return folder.parent / f"{folder.name}-set-aside"
-
-
 @contextmanager
 def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     """Tells progress: a bar on a terminal, elsewhere a line a minute; call it with how many more, and of how many."""
@@ -148,15 +152,14 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
     yield tell
 
 
-def read_tables(folder: Path, settings: Settings) -> tuple[Shop, Reading]:
+def read_tables(place: Place, settings: Settings) -> tuple[Shop, Reading]:
     """The tables, checked; rows that cannot be used are refused or set aside as the settings say."""
     from regulars.features.reading import read_shop
 
-    beside = set_aside_folder(folder)
-    reading = read_shop(existing(folder), settings, set_aside=beside)
+    reading = read_shop(place.existing().source, settings, set_aside=place.set_aside)
     assert reading.shop is not None  # noqa: S101 - read_shop refuses otherwise
     for finding in reading.of("bad_rows"):
-        say(f"set aside: {finding} See {beside}.", warn=True)
+        say(f"set aside: {finding} See {place.set_aside}.", warn=True)
     return reading.shop, reading
 
 
@@ -170,11 +173,6 @@ def tables_may_lack() -> Iterator[None]:
         yield
 
 
-def name_of(folder: Path, settings: Settings) -> str:
+def name_of(place: Place, settings: Settings) -> str:
     """The shop's name in records and on pages."""
-    return settings.shop.name or folder.resolve().name
-
-
-def is_simulated(folder: Path) -> bool:
-    """Whether the tables come from the simulator, which writes its truth beside them."""
-    return folder.is_dir() and (folder / "truth").is_dir()
+    return settings.shop.name or place.name

@@ -10,22 +10,21 @@ import typer
 from rich.text import Text
 
 from regulars.cli.common import (
+    PLACE,
     TABLE_FILES,
     Config,
-    Folder,
     RefusedError,
     Seed,
+    Tables,
     as_moment,
     counting,
-    existing,
     file_to_write,
-    iso,
     place_to_write,
     result,
     say,
-    set_aside_folder,
     settings_from,
 )
+from regulars.cli.place import Place
 
 if TYPE_CHECKING:
     from regulars.features.settings import Settings
@@ -89,14 +88,14 @@ def load(
     say(f"written to {out}")
 
 
-def check(folder: Folder, config: Config = None) -> None:
+def check(place: Tables, config: Config = None) -> None:
     """Says what is there, what is missing, what that costs, and what to do."""
     from regulars.features.readiness import readiness
     from regulars.features.reading import inspect
 
     settings = settings_from(config)
-    found = readiness(inspect(existing(folder), settings), settings)
-    result.print(Text(f"Readiness of {folder.resolve().name}: {found.grade}", "bold"))
+    found = readiness(inspect(place.existing().source, settings), settings)
+    result.print(Text(f"Readiness of {place.name}: {found.grade}", "bold"))
     for section in found.sections:
         result.print()
         result.print(Text(section.title, "bold"))
@@ -105,11 +104,11 @@ def check(folder: Folder, config: Config = None) -> None:
             if item.advice:
                 result.print(Text(f"       {item.advice}", "dim"))
     if not found.trainable:
-        raise RefusedError(f"nothing can be trained on {folder}: {found.why_not}")
+        raise RefusedError(f"nothing can be trained on {place}: {found.why_not}")
 
 
 def features(
-    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="folder of the tables")] = None,
+    place: Annotated[Place | None, PLACE] = None,
     as_of: Annotated[list[str] | None, typer.Option(metavar="DATE", help="moments; may be given again")] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help=".parquet or .csv; any other name: a folder of Parquet parts")
@@ -125,10 +124,10 @@ def features(
     if describe:
         _describe(settings)
         return
-    if folder is None or out is None:
+    if place is None or out is None:
         raise typer.BadParameter("give DIR and --out FILE, or --describe")
     _place_for_features(out)
-    _write_features(folder, sorted({as_moment(one) for one in as_of or []}), out, _families(family or []), settings)
+    _write_features(place, sorted({as_moment(one) for one in as_of or []}), out, _families(family or []), settings)
 
 
 def _place_for_features(out: Path) -> None:
@@ -159,33 +158,24 @@ def _describe(settings: Settings) -> None:
         result.print(Text.assemble((one.name, "bold"), f": {one.meaning} ({one.unit}; without events {one.empty})"))
 
 
-def _write_features(folder: Path, asked: list[int], out: Path, families: list[str], settings: Settings) -> None:
+def _write_features(place: Place, asked: list[int], out: Path, families: list[str], settings: Settings) -> None:
     """The features of everybody with an order, at the moments that were asked for or else at the end of the data."""
     from regulars.features.materialise import NobodyError, write_features
 
-    times = asked or [_end_of(folder, settings)]
-    beside = set_aside_folder(folder)
+    source, beside = place.existing().source, place.set_aside
     parts = out if out.suffix not in TABLE_FILES else out.with_name(f"{out.name}.parts")
     with counting("customers") as told:
         try:
             written = write_features(
-                existing(folder), settings, times, parts, families=families or None, set_aside=beside, progress=told
+                source, settings, asked or None, parts, families=families or None, set_aside=beside, progress=told
             )
         except NobodyError as error:
-            raise RefusedError(f"no customer was known before {iso(times[-1])}: nobody had ordered yet") from error
+            raise RefusedError(str(error)) from error
     for finding in written.set_aside:
         say(f"set aside: {finding} See {beside}.", warn=True)
     if parts != out:
         _join(parts, out)
     say(f"{written.rows:,} rows of {len(written.features)} features written to {out}")
-
-
-def _end_of(folder: Path, settings: Settings) -> int:
-    """The day after the last order line."""
-    from regulars.features.scan import last_line
-    from regulars.features.shop import DAY
-
-    return (last_line(existing(folder), settings) // DAY + 1) * DAY
 
 
 def _join(parts: Path, out: Path) -> None:

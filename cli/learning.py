@@ -15,9 +15,9 @@ from rich.text import Text
 from regulars.cli.common import (
     AsOf,
     Config,
-    Folder,
     RefusedError,
     Seed,
+    Tables,
     as_moment,
     file_to_write,
     iso,
@@ -30,6 +30,7 @@ from regulars.cli.common import (
     settings_from,
     tables_may_lack,
 )
+from regulars.cli.place import Place
 
 if TYPE_CHECKING:
     from regulars.features.readiness import Readiness
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from regulars.training.train import Training
 
 
-def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed = 0) -> None:
+def train(place: Tables, as_of: AsOf = None, config: Config = None, seed: Seed = 0) -> None:
     """Backtests, fits, tracks in MLflow, and promotes if better."""
     from regulars.serving.references import champion_folder
     from regulars.training.tracking import open_store
@@ -49,7 +50,7 @@ def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed 
 
     settings = settings_from(config)
     place_to_write(champion_folder(settings), "the store")
-    shop, reading = read_tables(folder, settings)
+    shop, reading = read_tables(place, settings)
     until = _until(as_of, shop)
     ready = _ready(reading, settings, until)
     champion, incumbent = _incumbent(settings)
@@ -59,7 +60,7 @@ def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed 
             shop,
             settings,
             until,
-            dataset=name_of(folder, settings),
+            dataset=name_of(place, settings),
             seed=seed,
             incumbent=incumbent,
             champion=champion.recipes if champion else None,
@@ -68,7 +69,7 @@ def train(folder: Folder, as_of: AsOf = None, config: Config = None, seed: Seed 
         store = opened.result()
     for decision in training.promotion.decisions:
         say(decision.reason)
-    _keep(training, shop, settings, folder, store, ready, seed)
+    _keep(training, shop, settings, place, store, ready, seed)
 
 
 def _until(as_of: str | None, shop: Shop) -> int:
@@ -108,7 +109,7 @@ def _incumbent(settings: Settings) -> tuple[Champion | None, Incumbent | None]:
 
 
 def _keep(
-    training: Training, shop: Shop, settings: Settings, folder: Path, store: Store, ready: Readiness, seed: int
+    training: Training, shop: Shop, settings: Settings, place: Place, store: Store, ready: Readiness, seed: int
 ) -> None:
     """Makes the bundle, tracks the run, registers the model, and promotes it where it earned that."""
     from regulars.serving import mlflow_model
@@ -116,7 +117,7 @@ def _keep(
     from regulars.serving.references import champion_folder
     from regulars.training.tracking import train_run
 
-    print_ = _fingerprint(shop, folder, training)
+    print_ = _fingerprint(shop, place, training)
     say("scoring everybody once, for the percentiles")
     pictures = _pictures(training, settings)
     bundle = make_bundle(
@@ -133,11 +134,11 @@ def _keep(
     with train_run(store, f"train {iso(training.until)}", {"as_of": iso(training.until)}) as run:
         _track(run, training, settings, print_, pictures, ready, seed)
         with tempfile.TemporaryDirectory() as scratch:
-            place = Path(scratch, "bundle")
-            save_bundle(place, bundle)
+            saved = Path(scratch, "bundle")
+            save_bundle(saved, bundle)
             with tables_may_lack():  # MLflow asks the model about its example, which is order lines alone
                 version = run.log_bundle(
-                    place,
+                    saved,
                     loader_module=mlflow_model.__name__,
                     signature=mlflow_model.signature(),
                     input_example=mlflow_model.input_example(),
@@ -150,7 +151,7 @@ def _keep(
             if promotion.promote:
                 run.promote(settings.model_name, version, promotion.why)
                 exported = champion_folder(settings)
-                _export(place, exported)
+                _export(saved, exported)
                 say(f"the champion is also in the folder {exported}")
             else:
                 run.keep(settings.model_name, version, promotion.why)
@@ -165,12 +166,12 @@ def _export(bundle: Path, folder: Path) -> None:
         shutil.copytree(bundle, made, dirs_exist_ok=True)
 
 
-def _fingerprint(shop: Shop, folder: Path, training: Training) -> Fingerprint:
+def _fingerprint(shop: Shop, place: Place, training: Training) -> Fingerprint:
     from regulars.features.fingerprint import fingerprint
     from regulars.training.tracking import Fingerprint
 
     sizes = {"customers": len(shop.customer_ids), "order_lines": len(shop.orders), "snapshots": training.rows}
-    return Fingerprint(folder.resolve().name, fingerprint(shop), folder.name, sizes)
+    return Fingerprint(place.name, fingerprint(shop), place.origin, sizes)
 
 
 def _told(training: Training, pictures: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,7 +225,7 @@ def _track(
 
 
 def backtest(
-    folder: Folder,
+    place: Tables,
     json: Annotated[Path, typer.Option(metavar="FILE", help="where the records go")],
     cutoff: Annotated[
         list[str] | None, typer.Option(metavar="DATE", help="moments to judge at; may be given again")
@@ -242,13 +243,13 @@ def backtest(
     file_to_write(json, (".json",), "--json")
     asked = sorted({as_moment(one, "--cutoff") for one in cutoff or []})
     settings = settings_from(config)
-    shop, reading = read_tables(folder, settings)
+    shop, reading = read_tables(place, settings)
     until = _until(as_of, shop)
     _ready(reading, settings, until)
     _judgeable(asked, shop, until, settings)
     logs = Logs(shop, settings)
     moments = asked or cutoffs_of(logs, until, settings)
-    judged = run(logs, moments, until, settings, dataset=name_of(folder, settings), seed=seed, progress=say)
+    judged = run(logs, moments, until, settings, dataset=name_of(place, settings), seed=seed, progress=say)
     write_records(judged.records, json)
     _print(judged.records)
     say(f"{len(judged.records):,} records written to {json}")

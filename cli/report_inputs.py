@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from regulars.cli.common import is_simulated, iso, name_of
+from regulars.cli.common import iso, name_of
+from regulars.cli.place import Place
 from regulars.features.baskets import PurchaseLog
 from regulars.features.pairings import Pairings, accessories, main_first, sequences
 from regulars.features.readiness import readiness
@@ -26,7 +26,7 @@ PAIRS_SHOWN = 12
 
 
 def report_inputs(
-    folder: Path,
+    place: Place,
     shop: Shop,
     reading: Reading,
     settings: Settings,
@@ -41,7 +41,7 @@ def report_inputs(
     after, beside = pairs(shop, moment, names)
     told = bundle.metrics
     return ReportInputs(
-        shop=name_of(folder, settings),
+        shop=name_of(place, settings),
         currency=settings.shop.currency,
         as_of=iso(moment),
         horizon_days=settings.churn.horizon_days,
@@ -58,7 +58,7 @@ def report_inputs(
         product_names=names,
         readiness=readiness(reading, settings, as_of=moment),
         trained_until=iso(bundle.trained_as_of),
-        simulated=is_simulated(folder),
+        simulated=place.is_simulated,
     )
 
 

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from regulars.cli.common import (
     Config,
-    Folder,
     Model,
     RefusedError,
+    Tables,
     as_moment,
     file_to_write,
     iso,
@@ -57,7 +57,7 @@ def serve(
 
 
 def measure(
-    folder: Folder,
+    place: Tables,
     sent: Annotated[Path, typer.Option("--list", metavar="FILE", help="the list, beside its manifest")],
     until: Annotated[
         str | None, typer.Option(metavar="DATE", help="where watching ends (default: the end of the data)")
@@ -76,7 +76,7 @@ def measure(
     settings = settings_from(config)
     try:
         given = read_sent_list(sent)
-        shop, _ = read_tables(folder, settings)
+        shop, _ = read_tables(place, settings)
         found = run(given, shop, settings, end)
     except ListError as error:
         raise RefusedError(str(error)) from error

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import metadata
@@ -31,7 +31,8 @@ from regulars.features.logs import Logs
 from regulars.features.plain import NotPlainError
 from regulars.features.scan import Batch, Scan, open_scan
 from regulars.features.settings import Settings
-from regulars.features.shop import I64, as_datetime
+from regulars.features.shop import I64, as_datetime, iso
+from regulars.features.sources import Where
 from regulars.features.table import feature_values
 from regulars.features.tables import TABLES
 
@@ -60,9 +61,9 @@ class NobodyError(ValueError):
 
 
 def write_features(
-    source: str | Path | Mapping[str, Any],
+    source: Where,
     settings: Settings,
-    times: Sequence[int],
+    times: Sequence[int] | None,
     out: Path,
     *,
     families: Iterable[str] | None = None,
@@ -79,7 +80,7 @@ def write_features(
     Args:
         source: a folder of tables, a database, or frames by table.
         settings: of the shop.
-        times: the moments, in microseconds.
+        times: the moments, in microseconds; None: the end of the data.
         out: folder to make; one that is there is replaced at the end.
         families: names of the families wanted; None: all that the tables allow.
         set_aside: folder for bad rows, where the settings set them aside.
@@ -91,7 +92,7 @@ def write_features(
         DataError: if a table cannot be used.
         NobodyError: if nobody had ordered before any of the moments.
     """
-    moments = np.unique(np.asarray(times, dtype=np.int64))
+    moments = None if times is None else np.unique(np.asarray(times, dtype=np.int64))
     wanted = [family for family in FAMILIES if families is None or family.name in set(families)]
     features = [feature for family in wanted for feature in family.features(settings.features.windows_days)]
     needed = {need.partition(".")[0] for feature in features for need in feature.needs} | {"products"}
@@ -108,7 +109,8 @@ def write_features(
         written = job.run(source, work, careful=True)
     if not written.rows:
         shutil.rmtree(work)
-        raise NobodyError("no customer had ordered before any of the moments")
+        first = iso(int(moments[-1])) if moments is not None else "the end of the data"
+        raise NobodyError(f"no customer had ordered before {first}; ask for a later moment")
     for name in (_PLAN, _STAGED):
         _remove(work / name)
     _remove(out)
@@ -148,7 +150,7 @@ class _Job:
     """Everything that is the same for all chunks."""
 
     settings: Settings
-    times: I64
+    times: I64 | None
     features: list[Feature]
     titles: frozenset[str]
     set_aside: Path | None
@@ -156,19 +158,23 @@ class _Job:
     lines: int
     chunk_lines: int
 
-    def plan(self, source: str | Path | Mapping[str, Any]) -> dict[str, Any] | None:
+    def plan(self, source: Where) -> dict[str, Any] | None:
         """What must be the same for a stopped run to be gone on with; None where that cannot be told."""
-        if isinstance(source, Mapping) or not Path(source).exists():
-            return None
+        if not isinstance(source, str | Path) or not Path(source).exists():
+            return None  # frames, or a database, may hold something else the next time
         root = Path(source)
         files = sorted(root.rglob("*")) if root.is_dir() else [root]
         told = [(str(file.relative_to(root)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
         wanted = {"settings": self.settings.model_dump(mode="json"), "features": [one.name for one in self.features]}
-        how = {"times": self.times.tolist(), "lines": self.lines, "chunk_lines": self.chunk_lines}
+        how = {
+            "times": None if self.times is None else self.times.tolist(),
+            "lines": self.lines,
+            "chunk_lines": self.chunk_lines,
+        }
         text = json.dumps([told, wanted, how, metadata.version("regulars")], sort_keys=True)
         return {"fingerprint": hashlib.sha256(text.encode()).hexdigest()}
 
-    def run(self, source: str | Path | Mapping[str, Any], work: Path, *, careful: bool) -> Written:
+    def run(self, source: Where, work: Path, *, careful: bool) -> Written:
         """Works through all chunks that are not done."""
         with open_scan(source, self.settings, self.titles, careful=careful, set_aside=self.set_aside) as scan:
             features = features_given(self.features, scan.given)
@@ -176,6 +182,9 @@ class _Job:
                 self._batch(scan, ranges, staged, work, features)
             names = tuple(feature.name for feature in features)
             return Written(_rows(work), names, tuple(scan.set_aside))
+
+    def _moments(self, scan: Scan) -> I64:
+        return np.array([scan.end]) if self.times is None else self.times
 
     def _batches(self, scan: Scan, work: Path) -> Iterator[tuple[list[tuple[int, int]], Path | None]]:
         """The chunks of each batch, and where its lines are staged if there is more than one."""
@@ -196,6 +205,7 @@ class _Job:
         if not open_chunks:
             return
         batch = scan.batch(chunks[0][0], chunks[-1][1], staged)
+        self._moments(scan)  # asked for before threads do
         with ThreadPoolExecutor(self.settings.train.threads) as threads:
             waiting = {threads.submit(self._chunk, batch, span, work, features): span for span in open_chunks}
             try:
@@ -206,7 +216,7 @@ class _Job:
                 threads.shutdown(cancel_futures=True)
 
     def _chunk(self, batch: Batch, span: tuple[int, int], work: Path, features: list[Feature]) -> None:
-        ids, time, values = chunk_features(batch, *span, self.times, self.settings, features)
+        ids, time, values = chunk_features(batch, *span, self._moments(batch.scan), self.settings, features)
         table = as_table(ids, time, values, [feature.name for feature in features])
         part = _part(work, span)
         unfinished = part.with_suffix(".unfinished")

@@ -159,7 +159,7 @@ def line_values(
 
 
 @njit(cache=True, nogil=True)
-def _word(data: Bytes, first: int, end: int) -> int:
+def _word(data: Bytes, first: int, end: int) -> np.uint64:
     """Up to eight bytes as a number that is ordered as they are."""
     word = np.uint64(0)
     for k in range(8):

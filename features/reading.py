@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from regulars.features.findings import DataError, Finding, by_importance
 from regulars.features.reader import TableReader, TableReading
 from regulars.features.settings import Settings
 from regulars.features.shop import Shop
-from regulars.features.sources import Source, open_source
+from regulars.features.sources import Source, Where, open_source
 from regulars.features.tables import TABLES, Orders
 
 __all__ = ["DataError", "Finding", "Reading", "TableReading", "inspect", "read_shop"]
@@ -47,11 +46,12 @@ class Reading:
         return tuple(finding for finding in self.findings if finding.severity in severities)
 
 
-def read_shop(source: str | Path | Mapping[str, Any], settings: Settings, *, set_aside: Path | None = None) -> Reading:
+def read_shop(source: Where, settings: Settings, *, set_aside: Path | None = None) -> Reading:
     """Read the tables of a shop, for use.
 
     Args:
-        source: a folder of CSV or Parquet files, a DuckDB file, or frames by table: `{"orders": frame}`.
+        source: a folder of CSV or Parquet files, a DuckDB file, a PostgreSQL database or its URL
+            (`postgresql://USER@HOST/DATABASE`), or frames by table: `{"orders": frame}`.
         settings: `data.bad_rows` says what happens to bad rows.
         set_aside: folder for `TABLE.csv` with the bad rows; without it they are only counted and shown.
 
@@ -67,7 +67,7 @@ def read_shop(source: str | Path | Mapping[str, Any], settings: Settings, *, set
     return reading
 
 
-def inspect(source: str | Path | Mapping[str, Any], settings: Settings) -> Reading:
+def inspect(source: Where, settings: Settings) -> Reading:
     """Read the tables of a shop to see what is there: whatever is wrong becomes findings, and the good rows a shop."""
     try:
         return _read(source, settings, None)
@@ -75,7 +75,7 @@ def inspect(source: str | Path | Mapping[str, Any], settings: Settings) -> Readi
         return Reading(None, error.findings, ())
 
 
-def _read(source: str | Path | Mapping[str, Any], settings: Settings, set_aside: Path | None) -> Reading:
+def _read(source: Where, settings: Settings, set_aside: Path | None) -> Reading:
     with open_source(source, settings.train.threads) as opened:
         found = [(table, opened.tables[table.title]) for table in TABLES if table.title in opened.tables]
         readers = [TableReader(opened.connection, given, table) for table, given in found]
@@ -92,7 +92,7 @@ def _read(source: str | Path | Mapping[str, Any], settings: Settings, set_aside:
         return Reading(shop, by_importance(findings), tuple(reader.summary for reader in read), files)
 
 
-def no_orders(opened: Source, source: str | Path | Mapping[str, Any]) -> Finding:
+def no_orders(opened: Source, source: Where) -> Finding:
     """That a source has no order lines."""
     found = ", ".join(opened.tables) or "no table at all"
     where = "the frames" if isinstance(source, Mapping) else str(source)

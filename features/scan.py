@@ -24,15 +24,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from regulars.features import encoding, kernels, plain
-from regulars.features.checks import raw, raw_name, typed
 from regulars.features.encoding import Checked, codes_table
 from regulars.features.findings import DataError, Finding, by_importance
 from regulars.features.plain_orders import Costs, PlainLines, PlainOrders, plain_lines
 from regulars.features.reader import TableReader
 from regulars.features.reading import no_orders
 from regulars.features.settings import Settings
-from regulars.features.shop import I64, NONE, AdvocacyEvents, OrderLines, ProductChanges, Shop, Text
-from regulars.features.sources import Source, literal, open_source, quote
+from regulars.features.shop import DAY, I64, NONE, AdvocacyEvents, OrderLines, ProductChanges, Shop, Text
+from regulars.features.sources import Source, Where, literal, open_source
 from regulars.features.tables import TABLES, Advocacy, Orders, Products, Table
 
 MEMORY = "3GB"
@@ -188,7 +187,7 @@ class Scan:
         source: Source,
         settings: Settings,
         titles: Iterable[str],
-        origin: str | Path | Mapping[str, Any],
+        origin: Where,
         *,
         careful: bool,
         set_aside: Path | None = None,
@@ -271,6 +270,17 @@ class Scan:
         counts = np.zeros(len(self), np.int64)
         counts[np.asarray(codes)] = np.asarray(lines)
         self.lines_before = kernels.prefix_sums(counts)
+
+    @cached_property
+    def end(self) -> int:
+        """The day after the last order line, at midnight; see `Shop.end`."""
+        query = (
+            self.plain.last_sql()
+            if self.plain
+            else f"SELECT max(ordered_at) FROM {self._checked[Orders].name} WHERE bad = 0"
+        )
+        last = self.connection.execute(query).fetchall()[0][0]
+        return 0 if last is None else (int(last) // DAY + 1) * DAY
 
     def members(self, first: int, end: int) -> I64:
         """Codes of the customers from `first` up to `end` and of those whose rows are needed beside theirs."""
@@ -367,7 +377,7 @@ class Scan:
 
 @contextmanager
 def open_scan(
-    source: str | Path | Mapping[str, Any],
+    source: Where,
     settings: Settings,
     titles: Iterable[str],
     *,
@@ -389,21 +399,3 @@ def open_scan(
     """
     with open_source(source, settings.train.threads) as opened:
         yield Scan(opened, settings, titles, source, careful=careful, set_aside=set_aside)
-
-
-def last_line(source: str | Path | Mapping[str, Any], settings: Settings) -> int:
-    """When the last order line is of, in microseconds; 0 without any.
-
-    Raises:
-        DataError: if there are no orders, or their moments cannot be told.
-    """
-    with open_source(source, settings.train.threads) as opened:
-        given = opened.tables.get(Orders.title)
-        if given is None or Orders.happened not in given.types:
-            found = opened.findings or [no_orders(opened, source)]
-            raise DataError(found if given is None else TableReader(opened.connection, given, Orders).missing_columns())
-        type_ = given.types[Orders.happened]
-        inner = f"SELECT {raw(Orders.ordered_at, type_)} AS {quote(raw_name(Orders.happened))} FROM {given.relation}"
-        moment = typed(Orders.ordered_at, type_, settings.shop.time_zone)
-        query = f"SELECT max({moment}) FROM ({inner})"
-        return int(opened.connection.execute(query).fetchall()[0][0] or 0)

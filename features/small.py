@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,7 +176,11 @@ def _texts(column: Column, series: Any) -> list[str | None]:
         return [str(value) for value in series.tolist()]
     if kind != "O" and series.dtype != "str":
         raise NotPlainError
-    values = [value if isinstance(value, str) else _nothing(value) for value in series.tolist()]
+    values = [
+        value if isinstance(value, str) else None
+        for value in series.tolist()
+        if isinstance(value, str) or _absent(value)
+    ]
     for value in set(values):
         if value is not None and not _is_plain(value):
             raise NotPlainError
@@ -185,11 +189,11 @@ def _texts(column: Column, series: Any) -> list[str | None]:
     return values
 
 
-def _nothing(value: Any) -> Literal[None]:
-    """None for what stands for nothing; any other object is not plain."""
+def _absent(value: Any) -> bool:
+    """Whether a value stands for nothing; any object that neither does nor is what was expected is not plain."""
     if value is not None and type(value).__name__ != "NAType" and value == value:  # noqa: PLR0124 - NaN
         raise NotPlainError
-    return None
+    return True
 
 
 def _is_plain(text: str) -> bool:
@@ -228,7 +232,11 @@ def _flags(series: Any) -> F64:
         return _floats(series)
     if series.dtype.kind != "O":
         raise NotPlainError
-    flags = [value if isinstance(value, bool) else _nothing(value) for value in series.tolist()]
+    flags = [
+        value if isinstance(value, bool) else None
+        for value in series.tolist()
+        if isinstance(value, bool) or _absent(value)
+    ]
     return np.array([np.nan if flag is None else float(flag) for flag in flags], dtype=np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Opening what a shop brings: a folder of CSV or Parquet files, a DuckDB file, or frames in memory.
+"""Opening what a shop brings: a folder of CSV or Parquet files, a DuckDB file, a PostgreSQL database, or frames.
 
 Whatever the form, each table becomes a relation that DuckDB can read, with the types its columns came with. Nothing is
 checked here beyond whether it can be opened. CSV is read as text alone, so that the checks can name the row and what
@@ -11,7 +11,7 @@ import csv
 import gzip
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from regulars.features.database import Database, UrlError, is_url
 from regulars.features.findings import DataError, Finding, near
 from regulars.features.tables import TABLES
 
@@ -27,22 +28,31 @@ TITLES = tuple(table.title for table in TABLES)
 DATABASE = "shop.duckdb"
 FORMS = "{0}.csv, {0}.csv.gz, {0}.parquet or a folder {0}/ of Parquet files"
 
+Where = str | Path | Database | Mapping[str, Any]
+"""Where tables are: a folder, a DuckDB file, a database (or its URL), or frames by table."""
+
 BROKEN = (duckdb.IOException, duckdb.InvalidInputException, duckdb.DataError)
 """What DuckDB raises for a file that is damaged or is not what its name says."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """A table as it was brought: `relation` is SQL to select from, `types` its columns' DuckDB types, in order."""
+    """A table as it was brought: `relation` is SQL to select from, `types` its columns' DuckDB types, in order.
+
+    `key` names a row by its primary key, for a row of a database has no place by which it could be found.
+    """
 
     title: str
     origin: str
     relation: str
     types: Mapping[str, str]
     parts: tuple[tuple[str, int], ...] = ()
+    key: Callable[[int], str] | None = None
 
     def row(self, number: int) -> str:
         """Where the row with this number (from 1, over all parts) stands, as a person would look it up."""
+        if self.key is not None:
+            return self.key(number)
         for name, rows in self.parts:
             if number <= rows:
                 return f"row {number} of {name}"
@@ -58,10 +68,17 @@ class Source:
     tables: dict[str, Given] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def add(self, title: str, origin: str, relation: str, parts: tuple[tuple[str, int], ...] = ()) -> None:
+    def add(
+        self,
+        title: str,
+        origin: str,
+        relation: str,
+        parts: tuple[tuple[str, int], ...] = (),
+        key: Callable[[int], str] | None = None,
+    ) -> None:
         """Take `relation` as the table `title`."""
         described = self.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-        self.tables[title] = Given(title, origin, relation, {row[0]: row[1] for row in described}, parts)
+        self.tables[title] = Given(title, origin, relation, {row[0]: row[1] for row in described}, parts, key)
 
     def refuse(self, title: str, problem: str, advice: str) -> None:
         """Note that the table `title` cannot be opened."""
@@ -77,11 +94,11 @@ class Source:
 
 
 @contextmanager
-def open_source(source: str | Path | Mapping[str, Any], threads: int) -> Iterator[Source]:
-    """Open `source` for as long as the context lasts.
+def open_source(source: Where, threads: int) -> Iterator[Source]:
+    """Open `source` for as long as the context lasts; a text that reads as a URL is one of a PostgreSQL database.
 
     Raises:
-        DataError: where there is no such folder or file.
+        DataError: where there is no such folder or file, or the database cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="regulars-") as spill:
         config: dict[str, Any] = {
@@ -95,6 +112,8 @@ def open_source(source: str | Path | Mapping[str, Any], threads: int) -> Iterato
             opened = Source(connection)
             if isinstance(source, Mapping):
                 _open_frames(opened, source)
+            elif isinstance(source, Database) or (isinstance(source, str) and is_url(source)):
+                _open_server(opened, source, Path(spill))
             else:
                 _open_path(opened, Path(source))
             yield opened
@@ -108,6 +127,18 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _open_server(source: Source, database: Database | str, folder: Path) -> None:
+    from regulars.features.postgres import add_tables
+
+    if isinstance(database, str):
+        try:
+            database = Database.parse(database)
+        except UrlError as error:
+            advice = "Correct the URL."
+            raise DataError([Finding("orders", "", "no_source", "error", str(error), advice=advice)]) from None
+    add_tables(source, database, folder)
 
 
 def _open_path(source: Source, path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.server import Server, Shop, server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,3 +29,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the public data in ../shared/data, which is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server; the test skips, and says so, where none can be had."""
+    with server() as found:
+        yield found
+
+
+@pytest.fixture
+def database(postgres_server: Server) -> Iterator[Shop]:
+    """A new and empty database of that server."""
+    with postgres_server.new_database() as made:
+        yield made

@@ -31,6 +31,8 @@ MAY_IMPORT = {
 
 # Outside tools stay at the edge, each in its module or modules.
 EDGES = {
+    "adbc_driver_manager": ("features/postgres",),
+    "adbc_driver_postgresql": ("features/postgres",),
     "mlflow": ("training/tracking", "serving/mlflow_model"),
     "fastapi": ("serving/http",),
     "uvicorn": ("serving/http", "cli/"),
@@ -170,7 +172,8 @@ import importlib.abc, sys
 
 class Absent(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"mlflow", "matplotlib", "fastapi", "uvicorn", "starlette", "pyspark", "hypothesis"}:
+        if name.split(".")[0] in {"mlflow", "matplotlib", "fastapi", "uvicorn", "starlette", "pyspark", "hypothesis",
+                                  "adbc_driver_manager", "adbc_driver_postgresql"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
@@ -192,7 +195,7 @@ def test_the_wheel_holds_the_files_of_the_packages(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
     python = install_wheel(tmp_path)
-    extras = ("mlflow", "matplotlib", "fastapi", "pyspark")
+    extras = ("mlflow", "matplotlib", "fastapi", "pyspark", "adbc_driver_postgresql")
     run(python, "-c", f"from importlib.util import find_spec; assert not any(map(find_spec, {extras}))", cwd=tmp_path)
     run(python, "-c", "import regulars.serving, regulars.features, regulars.models", cwd=tmp_path)
     assert "Usage: regulars" in run(str(Path(python).with_name("regulars")), "--help", cwd=tmp_path)
