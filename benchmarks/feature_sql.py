@@ -317,11 +317,19 @@ FROM (SELECT *, {t} AS t
 WAYS = {"plain": plain, "tuned": tuned}
 
 
-def write(way: str, orders: Path, cutoffs: Sequence[int], out: Path, columns: Sequence[str] = tuple(FEATURES)) -> int:
-    """Write the features at the cutoffs to the folder `out`, a file each; returns the number of rows."""
+def write(way: str, orders: str, cutoffs: Sequence[int], out: Path, columns: Sequence[str]) -> int:
+    """Write the features at the cutoffs to the folder `out`, a file each; returns the number of rows.
+
+    Args:
+        way: of `WAYS`.
+        orders: the Parquet file of order lines, or a pattern of such files.
+        cutoffs: microseconds.
+        out: an empty folder.
+        columns: names in `FEATURES`.
+    """
     with duckdb.connect() as connection:
         connection.execute(f"SET threads = {THREADS}")
-        connection.execute(f"CREATE TEMP TABLE lines AS {lines(str(orders))}")
+        connection.execute(f"CREATE TEMP TABLE lines AS {lines(orders)}")
         for stage in STAGES if way == "tuned" else ():
             connection.execute(stage)
         rows = 0
