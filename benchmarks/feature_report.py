@@ -108,16 +108,8 @@ class Report:
     def sentences(self) -> Iterator[str]:
         """What the figures come to."""
         for row in self.rows:
-            floor = self.floor(row.size)
-            if row.what != "ours" or floor is None:
-                continue
-            wanted = 2 if row.cutoffs == 1 else 4
-            verdict = "within" if row.seconds <= wanted * floor else "NOT within"
-            yield f"{row.cutoffs} cutoffs: {row.seconds / floor:.1f} times the floor, {verdict} the {wanted} wanted"
-            for other in self.rows:
-                if other.what.startswith("sql") and (other.size, other.cutoffs) == (row.size, row.cutoffs):
-                    yield f"{row.cutoffs} cutoffs: {other.seconds / row.seconds:.1f} times as fast as {other.what}"
-            yield f"{row.cutoffs} cutoffs: with the start of the process {row.figure('process_seconds'):.1f} s"
+            if row.what == "ours" and row.size in {one.size for one in self.rows if one.what in FLOORS}:
+                yield from self.standing(row)
         yield from self.marginal()
         yield f"judged by {', '.join(self.judged)}: " + (
             "; ".join(self.disagreements[:10]) if self.disagreements else "no number differs"
@@ -130,6 +122,20 @@ class Report:
                 f"one customer, {way}: median {found['median_ms']:.2f} ms, 95th percentile {found['p95_ms']:.2f} ms,"
                 f" processor {found['processor_ms']:.2f} ms, {found['columns']:.0f} columns"
             )
+
+    def standing(self, ours: Measured) -> Iterator[str]:
+        """How ours stands to the floor and to SQL, by the wall and by the processor."""
+        cutoffs = f"{ours.cutoffs} cutoff{'s' if ours.cutoffs > 1 else ''}"
+        floor = min(
+            (row for row in self.rows if row.what in FLOORS and row.size == ours.size), key=lambda row: row.seconds
+        )
+        wanted = 2 if ours.cutoffs == 1 else 4
+        verdict = "within" if ours.seconds <= wanted * floor.seconds else "NOT within"
+        yield f"{cutoffs}: {_times(ours, floor)} the time of reading and sorting, {verdict} the {wanted} wanted"
+        for other in self.rows:
+            if other.what.startswith("sql") and (other.size, other.cutoffs) == (ours.size, ours.cutoffs):
+                yield f"{cutoffs}: {other.what} takes {_times(other, ours)} as long as ours"
+        yield f"{cutoffs}: ours with the start of the process {ours.figure('process_seconds'):.1f} s"
 
     def marginal(self) -> Iterator[str]:
         """Seconds of one more cutoff, where there are figures at one and at several."""
@@ -166,3 +172,9 @@ class Report:
         }
         (folder / "features.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
         (folder / "features.md").write_text(self.markdown(), encoding="utf-8")
+
+
+def _times(one: Measured, other: Measured) -> str:
+    """How many times as long one takes as the other."""
+    processor = one.figure("processor_seconds") / other.figure("processor_seconds")
+    return f"{one.seconds / other.seconds:.1f} times ({processor:.1f} in processor seconds)"

@@ -26,7 +26,7 @@ def ours(shop: str, cutoffs: list[str], out: str, families: list[str] | None = N
     """
     from regulars.cli.app import main
 
-    folder = Path(shop) if families is None else orders_alone(Path(shop))
+    folder = Path(shop) if families is None else orders_alone(Path(shop), Path(out).parent)
     asked = [word for cutoff in cutoffs for word in ("--as-of", cutoff)]
     sys.argv = ["regulars", "features", str(folder), *asked, "--out", out]
     try:
@@ -37,14 +37,12 @@ def ours(shop: str, cutoffs: list[str], out: str, families: list[str] | None = N
     return {}
 
 
-def orders_alone(shop: Path) -> Path:
-    """A folder with the shop's orders and no other table, so that only order-based features exist."""
-    folder = shop / "orders-alone"
-    folder.mkdir(exist_ok=True)
+def orders_alone(shop: Path, beside: Path) -> Path:
+    """A folder, made `beside` what is written, with the shop's orders and no other table: no other features exist."""
+    folder = beside / "orders-alone"
+    folder.mkdir()
     name = "orders.parquet" if (shop / "orders.parquet").exists() else "orders"
-    link = folder / name
-    if not link.exists():
-        link.symlink_to(Path("..") / name)
+    (folder / name).symlink_to((shop / name).resolve())
     return folder
 
 
