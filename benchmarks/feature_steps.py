@@ -19,31 +19,19 @@ MEMORY_UNIT = 1024 if sys.platform != "darwin" else 1
 """What `ru_maxrss` counts in, in bytes."""
 
 
-def ours(shop: str, cutoffs: list[str], out: str, families: list[str] | None = None) -> dict[str, Any]:
-    """`regulars features`, as the command line runs it: the one place to change where there is a better entry.
-
-    `families` None: all of them. Else those named, which for now are those that orders alone allow.
-    """
+def ours(shop: str, cutoffs: list[str], out: str, families: list[str]) -> dict[str, Any]:
+    """`regulars features`, as the command line runs it, into the folder `out`; without families, all of them."""
     from regulars.cli.app import main
 
-    folder = Path(shop) if families is None else orders_alone(Path(shop), Path(out).parent)
-    asked = [word for cutoff in cutoffs for word in ("--as-of", cutoff)]
-    sys.argv = ["regulars", "features", str(folder), *asked, "--out", out]
+    moments = [word for cutoff in cutoffs for word in ("--as-of", cutoff)]
+    named = [word for family in families for word in ("--family", family)]
+    sys.argv = ["regulars", "features", shop, *moments, *named, "--out", out]
     try:
         main()
     except SystemExit as ended:
         if ended.code:
             raise
     return {}
-
-
-def orders_alone(shop: Path, beside: Path) -> Path:
-    """A folder, made `beside` what is written, with the shop's orders and no other table: no other features exist."""
-    folder = beside / "orders-alone"
-    folder.mkdir()
-    name = "orders.parquet" if (shop / "orders.parquet").exists() else "orders"
-    (folder / name).symlink_to((shop / name).resolve())
-    return folder
 
 
 def floor_table(orders: str) -> dict[str, Any]:
@@ -100,7 +88,7 @@ STEPS: dict[str, Step] = {
     "one": one,
 }
 NEEDS = {
-    "ours": ("duckdb", "numba", "pandas", "pyarrow.parquet", "regulars.cli.app", "regulars.features.table"),
+    "ours": ("duckdb", "numba", "pandas", "pyarrow.parquet", "regulars.cli.app", "regulars.features.materialise"),
     "floor_table": ("duckdb",),
     "floor_arrow": ("duckdb", "pyarrow"),
     "sql": ("duckdb",),

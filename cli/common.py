@@ -7,8 +7,9 @@ logs can be searched. Names of files, columns and customers are other people's t
 from __future__ import annotations
 
 import os
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 result = Console(highlight=False, soft_wrap=True)
 
+_QUIET_SECONDS = 60
+"""How long nothing is told of progress where there is no terminal."""
 TABLE_FILES = (".parquet", ".csv")
 """What tables are written as."""
 
@@ -117,11 +120,39 @@ def existing(folder: Path) -> Path:
     return folder
 
 
+def set_aside_folder(folder: Path) -> Path:
+    """Where rows that cannot be used are set aside."""
+    return folder.parent / f"{folder.name}-set-aside"
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Tells progress: a bar on a terminal, elsewhere a line a minute; call it with how many more, and of how many."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if console.is_terminal:
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda more, total: bar.update(task, advance=more, total=total)
+        return
+    done, told = 0, time.monotonic()
+
+    def tell(more: int, total: int) -> None:
+        nonlocal done, told
+        done += more
+        if time.monotonic() - told >= _QUIET_SECONDS:
+            told = time.monotonic()
+            say(f"{done:,} of {total:,} {what}")
+
+    yield tell
+
+
 def read_tables(folder: Path, settings: Settings) -> tuple[Shop, Reading]:
     """The tables, checked; rows that cannot be used are refused or set aside as the settings say."""
     from regulars.features.reading import read_shop
 
-    beside = folder.parent / f"{folder.name}-set-aside"
+    beside = set_aside_folder(folder)
     reading = read_shop(existing(folder), settings, set_aside=beside)
     assert reading.shop is not None  # noqa: S101 - read_shop refuses otherwise
     for finding in reading.of("bad_rows"):

@@ -16,13 +16,14 @@ from regulars.cli.common import (
     RefusedError,
     Seed,
     as_moment,
+    counting,
     existing,
     file_to_write,
-    nobody_before,
+    iso,
     place_to_write,
-    read_tables,
     result,
     say,
+    set_aside_folder,
     settings_from,
 )
 
@@ -110,7 +111,12 @@ def check(folder: Folder, config: Config = None) -> None:
 def features(
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="folder of the tables")] = None,
     as_of: Annotated[list[str] | None, typer.Option(metavar="DATE", help="moments; may be given again")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help=".parquet or .csv")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=".parquet or .csv; any other name: a folder of Parquet parts")
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="only this family; may be given again")
+    ] = None,
     describe: Annotated[bool, typer.Option(help="print what every feature means instead")] = False,
     config: Config = None,
 ) -> None:
@@ -121,8 +127,29 @@ def features(
         return
     if folder is None or out is None:
         raise typer.BadParameter("give DIR and --out FILE, or --describe")
-    file_to_write(out, TABLE_FILES)
-    _write_features(folder, sorted({as_moment(one) for one in as_of or []}), out, settings)
+    _place_for_features(out)
+    _write_features(folder, sorted({as_moment(one) for one in as_of or []}), out, _families(family or []), settings)
+
+
+def _place_for_features(out: Path) -> None:
+    """Refuses to replace what is no feature table, before anything is worked out."""
+    from regulars.features.materialise import parts
+
+    if out.suffix:
+        file_to_write(out, TABLE_FILES)
+        return
+    if out.exists() and not (out.is_dir() and (parts(out) or not any(out.iterdir()))):
+        raise typer.BadParameter(f"{out} is there and holds no feature table; name another place", param_hint="--out")
+    place_to_write(out)
+
+
+def _families(names: list[str]) -> list[str]:
+    from regulars.features.families import FAMILIES
+
+    known = [family.name for family in FAMILIES]
+    if unknown := [name for name in names if name not in known]:
+        raise typer.BadParameter(f"{unknown[0]!r} is no family; there are {', '.join(known)}", param_hint="--family")
+    return names
 
 
 def _describe(settings: Settings) -> None:
@@ -132,28 +159,56 @@ def _describe(settings: Settings) -> None:
         result.print(Text.assemble((one.name, "bold"), f": {one.meaning} ({one.unit}; without events {one.empty})"))
 
 
-def _write_features(folder: Path, asked: list[int], out: Path, settings: Settings) -> None:
+def _write_features(folder: Path, asked: list[int], out: Path, families: list[str], settings: Settings) -> None:
     """The features of everybody with an order, at the moments that were asked for or else at the end of the data."""
-    import numpy as np
+    from regulars.features.materialise import NobodyError, write_features
 
-    from regulars.features.asof import AsOf, Moments
-    from regulars.features.context import ShopContext
-    from regulars.features.logs import Logs
-    from regulars.features.table import feature_table
+    times = asked or [_end_of(folder, settings)]
+    beside = set_aside_folder(folder)
+    parts = out if out.suffix not in TABLE_FILES else out.with_name(f"{out.name}.parts")
+    with counting("customers") as told:
+        try:
+            written = write_features(
+                existing(folder), settings, times, parts, families=families or None, set_aside=beside, progress=told
+            )
+        except NobodyError as error:
+            raise RefusedError(f"no customer was known before {iso(times[-1])}: nobody had ordered yet") from error
+    for finding in written.set_aside:
+        say(f"set aside: {finding} See {beside}.", warn=True)
+    if parts != out:
+        _join(parts, out)
+    say(f"{written.rows:,} rows of {len(written.features)} features written to {out}")
+
+
+def _end_of(folder: Path, settings: Settings) -> int:
+    """The day after the last order line."""
+    from regulars.features.scan import last_line
+    from regulars.features.shop import DAY
+
+    return (last_line(existing(folder), settings) // DAY + 1) * DAY
+
+
+def _join(parts: Path, out: Path) -> None:
+    """Makes one file of the parts, whole or not at all."""
+    import shutil
+
+    import pyarrow.parquet as pq
+
+    from regulars.features.materialise import parts as files
     from regulars.serving.files import csv_quoting, whole_file
 
-    shop, _ = read_tables(folder, settings)
-    times = asked or [shop.end]
-    logs = Logs(shop, settings)
-    moments = Moments.grid(np.arange(logs.keys), times)
-    moments = moments.take(AsOf(logs.orders, moments).count() > 0)
-    if not len(moments):
-        raise nobody_before(times[-1], shop)
-    table = feature_table(logs, moments, ShopContext.of(logs, times[-1]))
-    frame = table.frame(shop.customer_ids)
+    tables = (pq.read_table(file) for file in files(parts))
     with whole_file(out) as made:
         if out.suffix == ".csv":
-            frame.to_csv(made, index=False, lineterminator="\n", quoting=csv_quoting(frame))
+            for at, table in enumerate(tables):
+                frame = table.to_pandas()
+                frame.to_csv(
+                    made, mode="a", header=at == 0, index=False, lineterminator="\n", quoting=csv_quoting(frame)
+                )
         else:
-            frame.to_parquet(made, index=False)
-    say(f"{len(frame):,} rows of {len(table.names)} features written to {out}")
+            first = next(tables)
+            with pq.ParquetWriter(made, first.schema, compression="lz4") as writer:
+                writer.write_table(first)
+                for table in tables:
+                    writer.write_table(table)
+    shutil.rmtree(parts)

@@ -10,6 +10,7 @@ Windows are half-open: `last=days(90)` at moment t is [t - 90 days, t). An event
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -17,9 +18,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features import kernels
+from regulars.features import kernels, kernels_window
 from regulars.features.events import EventLog
-from regulars.features.shop import DAY, I32, I64, NEVER, NONE
+from regulars.features.shop import I32, I64, NEVER, NONE
 
 F64 = NDArray[np.float64]
 Some = TypeVar("Some", bound=np.generic)
@@ -76,19 +77,30 @@ class Gaps:
         return ratio(self.recent, np.minimum(self.count, 3))
 
 
+@dataclass(frozen=True)
+class Rhythm:
+    """Days with an event: how many, the longest gap between two, the sum of the unevenness of neighbouring gaps."""
+
+    days: I64
+    longest: I64
+    uneven: I64
+
+    @property
+    def unevenness(self) -> F64:
+        """Mean unevenness of neighbouring gaps: 0 for a clockwork, 1 for chance; NaN with fewer than two gaps."""
+        return ratio(self.uneven, np.maximum(self.days - 2, 0)) / kernels_window.UNEVEN_UNITS
+
+
 def ratio(above: NDArray[np.integer] | F64, below: NDArray[np.integer] | F64) -> F64:
-    """`above / below` as floats, NaN where `below` is zero; both of one shape."""
-    out: F64 = np.full(np.shape(below), np.nan)
-    np.divide(above, below, out=out, where=np.asarray(below) != 0)
-    return out
+    """`above / below` as floats, NaN where `below` is zero; (n,) both."""
+    found: F64 = kernels.ratio(above, below)
+    return found
 
 
 def pick(values: NDArray[Some], rows: I64, default: float) -> NDArray[Some]:
-    """`values[rows]`, and `default` where a row is negative."""
-    out = np.full(len(rows), default, values.dtype)
-    found = rows >= 0
-    out[found] = values[rows[found]]
-    return out
+    """`values[rows]`, and `default` (of the values' kind) where a row is negative."""
+    found: NDArray[Some] = kernels.pick(values, rows, default)
+    return found
 
 
 class AsOf:
@@ -99,8 +111,15 @@ class AsOf:
         self.moments = moments
         self._key = moments.key.astype(np.int64)
         self._time = np.ascontiguousarray(moments.time)
-        self._left_memo: dict[int, I64] = {}
+        self._memo: dict[Hashable, I64] = {}
         self._gaps_memo: dict[int | None, Gaps] = {}
+
+    def _remember(self, what: Hashable, make: Callable[[], I64]) -> I64:
+        """The value of `make()`, kept under `what`, since many features ask for the same."""
+        found = self._memo.get(what)
+        if found is None:
+            found = self._memo[what] = make()
+        return found
 
     @cached_property
     def _start(self) -> I64:
@@ -119,21 +138,21 @@ class AsOf:
     def _last_row(self) -> I64:
         return np.where(self._end > self._start, self._end - 1, -1)
 
+    @cached_property
+    def _first_row(self) -> I64:
+        return np.where(self._end > self._start, self._start, -1)
+
     def _left(self, window: int) -> I64:
         """Position in the order of leaving up to which rows have left the window."""
-        if window not in self._left_memo:
-            at = self.log.leave_order(window).at
-            self._left_memo[window] = kernels.count_before(self.log.start, at, self._key, self._time)
-        return self._left_memo[window]
 
-    def _rows(self, last: int | None) -> tuple[I64, I64]:
-        """First row and end of the rows to walk over; with late rows, all that are known."""
-        if last is None or not self.log.in_time_order:
-            return self._start, self._end
-        return self._left(last), self._end
+        def make() -> I64:
+            if self.log.in_time_order:
+                found: I64 = kernels.count_before(self.log.start, self.log.time, self._key, self._time - window)
+                return found
+            left: I64 = kernels.count_before(self.log.start, self.log.leave_order(window).at, self._key, self._time)
+            return left
 
-    def _since(self, last: int | None) -> I64:
-        return np.full(len(self.moments), NEVER) if last is None else self._time - last
+        return self._remember(("left", window), make)
 
     def sum(self, column: str, last: int | None = None, until: int = 0) -> I64:
         """Sum of a column over [t - last, t - until); the whole past without `last`.
@@ -150,17 +169,19 @@ class AsOf:
     def _sum(self, column: str | None, last: int | None, until: int) -> I64:
         if last is not None and until > last:
             raise ValueError(f"a window of the last {last} microseconds cannot end {until} before the moment")
-        if until > 0:
-            before = self._left_sum(column, until)
-        else:
-            entered = self.log.prefix(column)
-            before = entered[self._end] - entered[self._start]
-        return before if last is None else before - self._left_sum(column, last)
+        return self._remember(("sum", column, last, until), lambda: self._added(column, last, until))
 
-    def _left_sum(self, column: str | None, window: int) -> I64:
-        """Sum over what is known and happened before t - window."""
-        prefix = self.log.prefix(column, window)
-        return prefix[self._left(window)] - prefix[self._start]
+    def _added(self, column: str | None, last: int | None, until: int) -> I64:
+        end = self._left(until) if until > 0 else self._end
+        first = self._start if last is None else self._left(last)
+        found: I64
+        if self.log.in_time_order:
+            found = kernels.difference(self.log.prefix(column), end, first)
+            return found
+        found = kernels.difference(self.log.prefix(column, until if until > 0 else None), end, self._start)
+        if last is not None:
+            found = found - kernels.difference(self.log.prefix(column, last), first, self._start)
+        return found
 
     def count_after(self, time: I64) -> I64:
         """Number of known events that happened after `time` (one per moment)."""
@@ -173,7 +194,12 @@ class AsOf:
 
     def _extreme(self, column: str | None, where: str | None, *, greatest: bool) -> I64:
         """Position of the greatest (least) known value, without a column of the latest (earliest) event; -1 if none."""
-        return pick(self.log.extreme_row(column, where, greatest=greatest), self._last_row, -1)
+        if column is None and where is None and self.log.in_time_order:
+            return self._last_row if greatest else self._first_row
+        return self._remember(
+            ("extreme", column, where, greatest),
+            lambda: pick(self.log.extreme_row(column, where, greatest=greatest), self._last_row, -1),
+        )
 
     def last(self, column: str, default: int = NONE) -> I64:
         """Value of the latest event (by the time it happened; of equals the last to become known) that is known."""
@@ -189,7 +215,9 @@ class AsOf:
 
     def last_time(self, where: str | None = None) -> I64:
         """When the latest event (with the flag `where` set) happened; `NEVER` if none is known."""
-        return pick(self.log.time, self._extreme(None, where, greatest=True), NEVER)
+        return self._remember(
+            ("last", where), lambda: pick(self.log.time, self._extreme(None, where, greatest=True), NEVER)
+        )
 
     def first_time(self) -> I64:
         """When the earliest event happened; `NEVER` if none is known."""
@@ -205,8 +233,8 @@ class AsOf:
 
     def days_since(self, time: I64) -> F64:
         """Days from `time` (one per moment) to the moment; NaN where it is `NEVER`."""
-        known = time != NEVER
-        return np.where(known, (self._time - np.where(known, time, 0)) / DAY, np.nan)
+        found: F64 = kernels.days_since(self._time, time)
+        return found
 
     def largest(self, column: str, default: int = 0) -> I64:
         """Largest value of a column so far."""
@@ -214,29 +242,78 @@ class AsOf:
 
     def decayed(self, column: str | None, half_life: int) -> F64:
         """Sum of a column (without one: count of events) in which each event halves with every `half_life` of age."""
-        latest = self.last_time()
-        age = np.where(latest == NEVER, 0, self._time - np.where(latest == NEVER, self._time, latest))
-        return pick(self.log.decayed(column, half_life), self._last_row, 0.0) * 0.5 ** (age / half_life)
+        sums = self.log.decayed(column, half_life)
+        found: F64 = kernels.decayed_at(sums, self._last_row, self.last_time(), self._time, half_life)
+        return found
 
     def distinct(self, column: str, last: int | None = None) -> I64:
         """Number of different values of a column in the window; negative values are no value."""
-        first, end = self._rows(last)
-        found: I64 = kernels.distinct_in_window(
-            first,
-            end,
-            self.log.time,
-            self.log.previous_same(column),
-            self.log.columns[column],
-            self._since(last),
-            self.log.in_time_order,
-        )
+        log, values = self.log, self.log.columns[column]
+        found: I64
+        if last is None:
+            found = kernels.difference(log.prefix_first_of(column), self._end, self._start)
+        elif log.in_time_order:
+            previous, following = log.previous_same(column), log.next_same(column)
+            found = kernels.distinct_in_window(self._left(last), self._end, previous, following, values)
+        else:
+            since = self._time - last
+            found = kernels.distinct_with_late_rows(self._start, self._end, log.time, values, since)
         return found
 
     def gaps(self, last: int | None = None) -> Gaps:
         """Gaps between the window's events on different days."""
         if last not in self._gaps_memo:
-            first, end = self._rows(last)
-            sums = np.zeros((4, len(self.moments)), np.int64)
-            median = kernels.gap_statistics(first, end, self.log.time, self._since(last), self.log.in_time_order, sums)
-            self._gaps_memo[last] = Gaps(sums[0], sums[1], sums[2], sums[3], median)
+            self._gaps_memo[last] = self._gaps(last)
         return self._gaps_memo[last]
+
+    def _gaps(self, last: int | None) -> Gaps:
+        sums = np.zeros((4, len(self.moments)), np.int64)
+        if self.log.in_time_order:
+            first = self._start if last is None else self._left(last)
+            median = kernels.gap_statistics(first, self._end, *self.log.gaps_before, sums)
+        else:
+            since = np.full(len(self.moments), NEVER) if last is None else self._time - last
+            median = kernels.gaps_with_late_rows(self._start, self._end, self.log.time, since, sums)
+        return Gaps(sums[0], sums[1], sums[2], sums[3], median)
+
+    def nth_last_time(self, nth: int) -> I64:
+        """When the `nth` latest event happened, the latest being the first; `NEVER` where fewer are known."""
+        if self.log.in_time_order:
+            row = self._end - nth
+            return pick(self.log.time, np.where(row >= self._start, row, -1), NEVER)
+        return pick(self.log.nth_latest(nth), self._last_row, NEVER)
+
+    def seen(self, column: str, times: int = 1) -> I64:
+        """Number of different values of a column that occurred at least `times` times; negative ones are no value."""
+        before = self.log.seen_before(column, times)
+        return before[self._end] - before[self._start]
+
+    def most_of(self, by: str, column: str | None = None) -> I64:
+        """Sum of a column over the events of that value of `by` for which it is largest; 0 without events.
+
+        Without a column, events are counted. The column is never negative, and negative values of `by` are no value.
+        """
+        return pick(self.log.largest_same(by, column), self._last_row, 0)
+
+    def grown(self, column: str, last: int) -> I64:
+        """By how much a running total is more than it was known to be `last` before the moment; it begins at 0."""
+        then = AsOf(self.log, Moments(self.moments.key, self._time - last))
+        return self.current(column, 0) - then.current(column, 0)
+
+    def rhythm(self) -> Rhythm:
+        """What is known of the days with an event, without a walk over them."""
+        return self._rhythm
+
+    @cached_property
+    def _rhythm(self) -> Rhythm:
+        found = self.log.day_rhythm()
+        rows = (kernels_window.DAYS, kernels_window.LONGEST, kernels_window.UNEVEN)
+        return Rhythm(*(pick(found[row], self._last_row, 0) for row in rows))
+
+    def shorter_gaps(self, most: int) -> tuple[I64, I64]:
+        """Of the last `most` gaps between days with an event: how many are shorter than the days since, and of all."""
+        earlier, ordered = self.log.day_rhythm()[kernels_window.EARLIER], self.log.in_time_order
+        found: tuple[I64, I64] = kernels_window.shorter_gaps(
+            self._start, self._end, self.log.time, earlier, self._time, most, ordered
+        )
+        return found

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 Values = NDArray[Any]
 Plain = Callable[["Past"], Values]
-Empty = Literal["0", "missing"]
+Empty = Literal["0", "missing", "set"]
+"""A feature's value for a customer with no events; `set`: one that has nothing to do with events."""
 Windowed = Callable[["Past", int], Values]
 
 

@@ -22,7 +22,8 @@ _OPENING = """# Features
 One row per customer and moment, one column per feature. Every feature says what was known just before the moment: an
 event exactly at the moment is the future, and a window of 30 days at moment t is [t - 30 days, t). A row that was
 recorded late counts from when it was known, at the time it happened. A feature whose tables or columns the shop does
-not have is absent. *Without events* is the value for a customer to whom nothing has happened yet; `missing` is NaN.
+not have is absent. *Without events* is the value for a customer to whom nothing has happened yet; `missing` is NaN, and
+`set` a value that has nothing to do with events.
 
 The columns below are those of the default look-back windows (`[features] windows_days`). This page is written by
 `python -m regulars.features.describe` from the definitions in `features/families/`.

@@ -6,7 +6,7 @@ the files hold them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -102,26 +102,25 @@ def build(connection: duckdb.DuckDBPyConnection, tables: Iterable[Checked], marg
         trust: whether costs of products without a date hold at all times.
     """
     given = {checked.table: checked for checked in tables}
-    _make_codes(connection, given.values())
+    make_codes(connection, sources_of(given.values()))
     by_title: dict[str, Any] = {
-        title: _rows(connection, given[table], made, expressions(given[table]))
-        for title, table, made, expressions in _ROWS
+        table.title: fetch(connection, made, rows_sql(given[table]))
+        for table, (made, _) in _ROWS.items()
         if table in given
     }
-    if Products in given:
-        _make_costs(connection, given[Products], trust=trust)
-    costs = Products in given and "unit_cost" in given[Products].given
+    lines = order_lines_sql(connection, given[Orders], given.get(Products), margin, trust=trust)
     return Shop(
-        customer_ids=_words(connection, "customer"),
-        product_ids=_words(connection, "product"),
-        orders=_orders(connection, given[Orders], margin, costs=costs),
+        customer_ids=words_of(connection, "customer"),
+        product_ids=words_of(connection, "product"),
+        orders=fetch(connection, OrderLines, lines),
         **by_title,
-        words=_all_words(connection, given.values()),
-        given=frozenset(_names(given.values())),
+        words=all_words(connection, given.values()),
+        given=frozenset(names_of(given.values())),
     )
 
 
-def _names(tables: Iterable[Checked]) -> Iterable[str]:
+def names_of(tables: Iterable[Checked]) -> Iterable[str]:
+    """What was given: tables, and 'table.column's with values."""
     for checked in tables:
         yield checked.table.title
         yield from (f"{checked.table.title}.{column}" for column in checked.given)
@@ -132,40 +131,49 @@ def universe(table: type[Table], column: str) -> str:
     return UNIVERSES.get(column, f"{table.title}.{column}")
 
 
-def _make_codes(connection: duckdb.DuckDBPyConnection, tables: Iterable[Checked]) -> None:
+def sources_of(tables: Iterable[Checked]) -> dict[str, list[str]]:
+    """SQL of the ids and words in checked tables, by the set they belong to."""
     sources: dict[str, list[str]] = {"customer": [], "product": []}
     for checked in tables:
         for column in checked.coded():
             select = f"SELECT {quote(column)} AS id FROM {checked.name} WHERE bad = 0 AND {quote(column)} IS NOT NULL"
             sources.setdefault(universe(checked.table, column), []).append(select)
+    return sources
+
+
+def make_codes(connection: duckdb.DuckDBPyConnection, sources: Mapping[str, list[str]]) -> None:
+    """Tables of ids (or words) and their codes, one for each set; `sources` is SQL of what is in it."""
     for name, selects in sources.items():
         ids = " UNION ALL ".join(selects) if selects else "SELECT NULL::VARCHAR AS id WHERE false"
         distinct = f"SELECT DISTINCT id FROM ({ids})"
         ranked = f"SELECT id, (row_number() OVER (ORDER BY id) - 1)::INTEGER AS code FROM ({distinct})"
-        connection.execute(f"CREATE TEMP TABLE {_codes(name)} AS {ranked}")
+        connection.execute(f"CREATE TEMP TABLE {codes_table(name)} AS {ranked}")
 
 
-def _codes(name: str) -> str:
+def codes_table(name: str) -> str:
+    """The table of a set's ids and codes."""
     return quote(f"codes {name}")
 
 
-def _words(connection: duckdb.DuckDBPyConnection, name: str) -> Text:
-    rows = connection.execute(f"SELECT id FROM {_codes(name)} ORDER BY code").fetchall()
+def words_of(connection: duckdb.DuckDBPyConnection, name: str) -> Text:
+    """The ids or words of a set, in the order of their codes."""
+    rows = connection.execute(f"SELECT id FROM {codes_table(name)} ORDER BY code").fetchall()
     words = np.empty(len(rows), dtype=np.object_)
     words[:] = [row[0] for row in rows]
     return words
 
 
-def _all_words(connection: duckdb.DuckDBPyConnection, tables: Iterable[Checked]) -> Mapping[str, Text]:
+def all_words(connection: duckdb.DuckDBPyConnection, tables: Iterable[Checked]) -> Mapping[str, Text]:
+    """The words of every grouping column."""
     names = [universe(checked.table, column) for checked in tables for column in checked.coded()]
     own = [name for name in names if "." in name and name != f"{Orders.title}.{Orders.order_id}"]
-    return {name: _words(connection, name) for name in own if name != f"{Support.title}.{Support.ticket_id}"}
+    return {name: words_of(connection, name) for name in own if name != f"{Support.title}.{Support.ticket_id}"}
 
 
 def _joined(checked: Checked) -> str:
     """The good rows of a table beside the codes of their ids and words."""
     joins = "".join(
-        f" LEFT JOIN {_codes(universe(checked.table, column))} AS {alias}"
+        f" LEFT JOIN {codes_table(universe(checked.table, column))} AS {alias}"
         f" ON {alias}.id = {checked.name}.{quote(column)}"
         for column in checked.coded()
         for alias in [quote(f"code {column}")]
@@ -173,23 +181,36 @@ def _joined(checked: Checked) -> str:
     return f"FROM {checked.name}{joins} WHERE bad = 0"
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection, checked: Checked, made: type[Some], expressions: dict[str, str]
-) -> Some:
-    return _fetch(connection, made, checked.times() | expressions, _joined(checked))
+def rows_sql(checked: Checked) -> str:
+    """SQL of a checked table's rows (orders aside), with the columns of its class in `shop`."""
+    made, expressions = _ROWS[checked.table]
+    return _select_as(made, checked.times() | expressions(checked), _joined(checked))
 
 
-def _fetch(
-    connection: duckdb.DuckDBPyConnection, made: type[Some], expressions: Mapping[str, str], source: str
-) -> Some:
-    """Rows sorted by customer (or product), visible, time, then the other columns as `made` declares them."""
+def _select_as(made: type[Rows], expressions: Mapping[str, str], source: str) -> str:
+    types = {item.name: _dtype(item.type)[0] for item in fields(made)}
+    columns = ", ".join(f"({expressions[name]})::{sql} AS {quote(name)}" for name, sql in types.items())
+    return f"SELECT {columns} {source}"
+
+
+def rows_class(table: type[Table]) -> type[Rows]:
+    """The class in `shop` that holds a table's rows."""
+    return OrderLines if table is Orders else _ROWS[table][0]
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, made: type[Some], select: str) -> Some:
+    """The rows of `select`, sorted by customer (or product), visible, time, then the other columns."""
     types = {item.name: _dtype(item.type) for item in fields(made)}
     key = next(name for name in types if name not in {"time", "visible"})
     first = [key, "visible", "time"]
     order = ", ".join(quote(name) for name in [*first, *(name for name in types if name not in first)])
-    columns = ", ".join(f"({expressions[name]})::{sql} AS {quote(name)}" for name, (sql, _) in types.items())
-    found = connection.execute(f"SELECT {columns} {source} ORDER BY {order}").fetchnumpy()
-    return made(**{name: _array(found[name], dtype) for name, (_, dtype) in types.items()})
+    return as_rows(made, connection.execute(f"{select} ORDER BY {order}").fetchnumpy())
+
+
+def as_rows(made: type[Some], columns: Mapping[str, Any]) -> Some:
+    """Columns that DuckDB gave, as rows."""
+    types = {item.name: _dtype(item.type)[1] for item in fields(made)}
+    return made(**{name: _array(columns[name], dtype) for name, dtype in types.items()})
 
 
 def _dtype(annotation: Any) -> tuple[str, type[np.generic]]:
@@ -260,23 +281,23 @@ def _advocacy(given: Checked) -> dict[str, str]:
     }
 
 
-_ROWS: tuple[tuple[str, type[Table], type[Any], Any], ...] = (
-    ("support", Support, SupportEvents, _support),
-    ("customers", Customers, CustomerChanges, _customers),
-    ("products", Products, ProductChanges, _products),
-    ("contacts", Contacts, ContactEvents, _contacts),
-    ("advocacy", Advocacy, AdvocacyEvents, _advocacy),
-)
+_ROWS: dict[type[Table], tuple[type[Any], Callable[[Checked], dict[str, str]]]] = {
+    Support: (SupportEvents, _support),
+    Customers: (CustomerChanges, _customers),
+    Products: (ProductChanges, _products),
+    Contacts: (ContactEvents, _contacts),
+    Advocacy: (AdvocacyEvents, _advocacy),
+}
 
 
-def _make_costs(connection: duckdb.DuckDBPyConnection, products: Checked, *, trust: bool) -> None:
-    """What one piece of each product was known to cost, since when.
+def make_costs(connection: duckdb.DuckDBPyConnection, products: Checked | None, *, trust: bool) -> bool:
+    """What one piece of each product was known to cost, since when; False where no cost is given.
 
     At a moment the row with the latest `valid_from` counts among those recorded by then: a row that was recorded late
     does not replace one that has been true for a shorter time.
     """
-    if "unit_cost" not in products.given:
-        return
+    if products is None or "unit_cost" not in products.given:
+        return False
     times = products.times()
     rows = (
         f"SELECT {products.code('product_id')} AS product, {times['time']} AS valid, {times['visible']} AS visible,"
@@ -288,10 +309,14 @@ def _make_costs(connection: duckdb.DuckDBPyConnection, products: Checked, *, tru
         "CREATE TEMP TABLE product_costs AS"
         f" SELECT DISTINCT product, visible AS since, ({best}).cost AS cost FROM ({rows}){dated}"
     )
+    return True
 
 
-def _orders(connection: duckdb.DuckDBPyConnection, given: Checked, margin: float, *, costs: bool) -> OrderLines:
-    """Order lines with their value. `exact` is a line's revenue before it is rounded, `pieces` its quantity."""
+def order_lines_sql(
+    connection: duckdb.DuckDBPyConnection, given: Checked, products: Checked | None, margin: float, *, trust: bool
+) -> str:
+    """SQL of order lines with their value. `size` is a line's revenue before it is rounded, `pieces` its quantity."""
+    costs = make_costs(connection, products, trust=trust)
     optional = {name: quote(name) if name in given.given else "NULL" for name in ("quantity", "discount", "unit_cost")}
     paid = "amount IS NOT NULL" if "amount" in given.given else "false"
     taken_off = f"CASE WHEN {paid} THEN 0 ELSE coalesce({optional['discount']}, 0) END"
@@ -316,7 +341,7 @@ def _orders(connection: duckdb.DuckDBPyConnection, given: Checked, margin: float
     )
     # A cost beyond all range must not end the query: it is found where the sums are checked.
     known = f"coalesce(TRY(CAST((size - {cost} * pieces) * {MONEY} AS BIGINT)), {MOST_UNITS})"
-    share = round(margin * 1_000_000)  # exact in integers: what is a million units' share, and of the rest
+    share = millionths(margin)  # exact in integers: what is a million units' share, and of the rest
     guessed = f"(units // 1000000 * {share} + (units % 1000000 * {share} + 500000) // 1000000)"
     some = "units <> 0 AND thousandths <> 0"
     expressions = {name: f"lines.{quote(name)}" for name in ("time", "visible", *_ORDER_COLUMNS)} | {
@@ -324,7 +349,12 @@ def _orders(connection: duckdb.DuckDBPyConnection, given: Checked, margin: float
         "revenue": f"CASE WHEN {some} THEN sign * units ELSE 0 END",
         "margin": f"CASE WHEN NOT ({some}) THEN 0 WHEN {cost} IS NULL THEN sign * {guessed} ELSE sign * {known} END",
     }
-    return _fetch(connection, OrderLines, expressions, f"FROM ({rounded}) AS lines{joined}")
+    return _select_as(OrderLines, expressions, f"FROM ({rounded}) AS lines{joined}")
+
+
+def millionths(share: float) -> int:
+    """A share as an integer."""
+    return round(share * 1_000_000)
 
 
 _ORDER_COLUMNS = ("customer", "order", "product", "discount", "channel")

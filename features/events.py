@@ -13,7 +13,7 @@ entered less the sum over the rows that have left, each a difference of prefix s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,8 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features import kernels
+from regulars.features import kernels, kernels_window, ordering
 from regulars.features.shop import I64, NEVER
+
+_SPARSE = 8
+"""Values may span this many times as many numbers as there are rows before they are numbered anew."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,29 @@ class LeaveOrder:
 
     rows: I64 | None  # None: the log's own order
     at: I64
+
+
+class Columns(Mapping[str, I64]):
+    """Columns by name; one that is derived, or picked from another log, is made when it is first asked for."""
+
+    def __init__(self, columns: Mapping[str, I64 | Callable[[], I64]]) -> None:
+        self._columns = dict(columns)
+
+    def __getitem__(self, name: str) -> I64:
+        found = self._columns[name]
+        if not isinstance(found, np.ndarray):
+            found = self._columns[name] = found()
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def derive(self, **columns: I64 | Callable[[], I64]) -> None:
+        """Add columns."""
+        self._columns.update(columns)
 
 
 class EventLog:
@@ -43,11 +69,19 @@ class EventLog:
         columns: named int64 columns, (n,) each.
     """
 
-    def __init__(self, start: I64, time: I64, visible: I64, columns: Mapping[str, I64]) -> None:
+    def __init__(
+        self,
+        start: I64,
+        time: I64,
+        visible: I64,
+        columns: Mapping[str, I64 | Callable[[], I64]],
+        key: I64 | None = None,
+    ) -> None:
         self.start = start
         self.time = time
         self.visible = visible
-        self.columns = dict(columns)
+        self.columns = Columns(columns)
+        self._key = key
         self._memo: dict[Hashable, NDArray[Any]] = {}
         self._leave_orders: dict[int, LeaveOrder] = {}
 
@@ -67,12 +101,13 @@ class EventLog:
             visible: (n,) microseconds.
             columns: integer columns, (n,) each.
         """
-        kept = np.flatnonzero((key >= 0) & (time != NEVER))
-        least_first = [*reversed(list(columns.values())), time, visible, key]
-        order = kept[np.lexsort([column[kept] for column in least_first])]
-        start = offsets(key[order], keys)
-        ints = {name: np.ascontiguousarray(column[order], dtype=np.int64) for name, column in columns.items()}
-        return cls(start, time[order], visible[order], ints)
+        matrix = np.empty((ordering.COLUMNS + len(columns), len(key)), np.int64)
+        matrix[ordering.KEY], matrix[ordering.VISIBLE], matrix[ordering.TIME] = key, visible, time
+        for place, column in enumerate(columns.values(), ordering.COLUMNS):
+            matrix[place] = column
+        start, rows = ordering.ordered(matrix, keys)
+        named = dict(zip(columns, rows[ordering.COLUMNS :], strict=True))
+        return cls(start, rows[ordering.TIME], rows[ordering.VISIBLE], named, rows[ordering.KEY])
 
     @classmethod
     def empty(cls, keys: int, columns: Iterable[str]) -> EventLog:
@@ -83,6 +118,8 @@ class EventLog:
     @cached_property
     def key(self) -> I64:
         """(n,) the key of each row."""
+        if self._key is not None:
+            return self._key
         return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
 
     @cached_property
@@ -92,16 +129,21 @@ class EventLog:
 
     def where(self, mask: NDArray[np.bool_]) -> EventLog:
         """The log of the rows where `mask` holds, with the same keys and columns."""
-        start = np.concatenate([[0], np.cumsum(mask)])[self.start]
-        columns = {name: column[mask] for name, column in self.columns.items()}
-        return EventLog(start, self.time[mask], self.visible[mask], columns)
+        start = kernels.prefix_sums(mask)[self.start]
+        rows = np.flatnonzero(mask)
+        return self._taken(start, rows)
 
     def by(self, column: str, keys: int) -> EventLog:
         """The same events with `column` as the key; a value of it may occur under one key of this log only."""
         # Rows of one value stand in their order already, and a stable sort leaves them in it.
-        order = np.argsort(self.columns[column], kind="stable")
-        columns = {name: values[order] for name, values in self.columns.items()}
-        return EventLog(offsets(columns[column], keys), self.time[order], self.visible[order], columns)
+        rows = np.argsort(self.columns[column], kind="stable")
+        return self._taken(offsets(self.columns[column][rows], keys), rows)
+
+    def _taken(self, start: I64, rows: NDArray[np.intp]) -> EventLog:
+        def picked(name: str) -> Callable[[], I64]:
+            return lambda: self.columns[name][rows]
+
+        return EventLog(start, self.time[rows], self.visible[rows], {name: picked(name) for name in self.columns})
 
     def _remember(self, what: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """The value of `make()`, kept under `what`, since many features ask for the same sums."""
@@ -126,7 +168,7 @@ class EventLog:
         def make() -> I64:
             values = self.values(column)
             order = self.leave_order(window).rows if window is not None else None
-            return np.concatenate([[0], np.cumsum(values if order is None else values[order])])
+            return kernels.prefix_sums(values if order is None else values[order])
 
         shared = window if window is not None and not self.in_time_order else None
         return self._remember(("prefix", column, shared), make)
@@ -145,15 +187,43 @@ class EventLog:
         """(n,) position of the key's previous row with the same value in `column`, or -1."""
 
         def make() -> I64:
-            values = self.columns[column]
-            order = np.lexsort((np.arange(len(self)), values, self.key))
-            same = np.zeros(len(self), bool)
-            same[1:] = (values[order][1:] == values[order][:-1]) & (self.key[order][1:] == self.key[order][:-1])
-            found = np.full(len(self), -1, np.int64)
-            found[order[1:]] = np.where(same[1:], order[:-1], -1)
-            return found
+            values = self._dense(column)
+            return ordering.previous_same(self.start, values, values.min(initial=0), values.max(initial=0))
 
         return self._remember(("previous", column), make)
+
+    def first_of(self, column: str, where: str, negative: int) -> I64:
+        """(n,) 1 at the key's first row with the flag `where` and its value in `column`, else 0.
+
+        A row with a negative value stands for itself; it gets `negative`.
+        """
+        values = self._dense(column)
+        return ordering.first_of_value(self.start, values, self.columns[where], values.max(initial=0), negative)
+
+    def _dense(self, column: str) -> I64:
+        """A column's values, or, where they lie far apart, numbers that are equal where they are (negatives stay)."""
+        values = self.columns[column]
+        if len(values) == 0 or values.max() - min(values.min(), 0) < _SPARSE * len(values) + 65_536:
+            return values
+        return np.where(values < 0, values, np.unique(values, return_inverse=True)[1])
+
+    def next_same(self, column: str) -> I64:
+        """(n,) position of the key's next row with the same value in `column`, or n."""
+        return self._remember(("next", column), lambda: kernels.next_same(self.previous_same(column)))
+
+    def prefix_first_of(self, column: str) -> I64:
+        """(n + 1,) sums of the rows before each position that are their key's first of their value, negatives aside."""
+
+        def make() -> I64:
+            return kernels.prefix_sums((self.previous_same(column) < 0) & (self.columns[column] >= 0))
+
+        return self._remember(("prefix first", column), make)
+
+    @cached_property
+    def gaps_before(self) -> tuple[I64, I64, I64, I64]:
+        """Gaps between the days of a log in time order, see `kernels.gaps_before`."""
+        found: tuple[I64, I64, I64, I64] = kernels.gaps_before(kernels.day_gaps(self.start, self.time))
+        return found
 
     def extreme_row(self, column: str | None, where: str | None, *, greatest: bool) -> I64:
         """(n,) at each row, the position of the greatest (least) value so far among rows whose flag `where` is set.
@@ -175,6 +245,49 @@ class EventLog:
             return kernels.decayed(self.start, self.time, self.values(column), half_life)
 
         return self._remember(("decayed", column, half_life), make)
+
+    def running_same(self, by: str, column: str | None = None) -> I64:
+        """(n,) at each row, the sum of the column over the key's rows so far with the same value of `by`.
+
+        Without a column, rows are counted. 0 where the value of `by` is negative, that is no value.
+        """
+
+        def make() -> I64:
+            return kernels_window.running_same(self.previous_same(by), self.columns[by], self.values(column))
+
+        return self._remember(("running same", by, column), make)
+
+    def largest_same(self, by: str, column: str | None = None) -> I64:
+        """(n,) at each row, the largest value of `running_same` so far; the column is never negative."""
+
+        def make() -> I64:
+            return kernels_window.running_largest(self.start, self.running_same(by, column))
+
+        return self._remember(("largest same", by, column), make)
+
+    def seen_before(self, by: str, times: int) -> I64:
+        """(n + 1,) how many rows before each position are the `times`-th of their value of `by`."""
+
+        def make() -> I64:
+            return np.concatenate([[0], np.cumsum(self.running_same(by) == times)])
+
+        return self._remember(("seen", by, times), make)
+
+    def nth_latest(self, nth: int) -> I64:
+        """(n,) at each row, when the `nth` latest event so far happened; `NEVER` where there are fewer."""
+
+        def make() -> I64:
+            return kernels_window.running_nth_latest(self.start, self.time, nth, NEVER)
+
+        return self._remember(("nth latest", nth), make)
+
+    def day_rhythm(self) -> I64:
+        """(4, n) at each row, what is known of the days with an event (see `kernels_window.day_rhythm`)."""
+
+        def make() -> I64:
+            return kernels_window.day_rhythm(self.start, self.time)
+
+        return self._remember("day rhythm", make)
 
 
 def offsets(key: NDArray[np.integer], keys: int) -> I64:

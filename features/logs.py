@@ -13,10 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from regulars.features import kernels_window
 from regulars.features.asof import AsOf, Moments
 from regulars.features.events import EventLog
 from regulars.features.settings import Settings
-from regulars.features.shop import I32, I64, NEVER, NONE, OrderLines, ProductChanges, Shop, SupportEvents
+from regulars.features.shop import I32, I64, NEVER, NONE, OrderLines, ProductChanges, Shop, SupportEvents, days
 from regulars.features.tables import Advocacy, Support
 from regulars.features.tickets import COLUMNS, ticket_columns
 
@@ -24,7 +25,9 @@ Columns = dict[str, NDArray[np.integer] | NDArray[np.bool_]]
 
 SUPPORT = ("event", "ticket", "minutes", "satisfaction", "complaint", "opened", "reopened", "rated", "outside")
 CONTACTS = ("cost", "play")
-ADVOCACY = ("referral", "review", "rating", "rated")
+ADVOCACY = ("referral", "review", "rating", "rated", "case_study")
+ANSWER_DAYS = 14
+"""An order within so many days of a contact answers it."""
 
 
 class Logs:
@@ -78,6 +81,39 @@ class Logs:
         return EventLog.build(self.keys, sent.customer, sent.time, sent.visible, columns)
 
     @cached_property
+    def answers(self) -> EventLog:
+        """Contacts that an order followed within `ANSWER_DAYS`: at the contact's time, known once both are."""
+        sent, orders = self.contacts, self.orders
+        if not orders.in_time_order:
+            by_time = np.lexsort((orders.time, orders.key))
+            orders = EventLog(orders.start, orders.time[by_time], orders.visible[by_time], {})
+        known = kernels_window.first_known_within(
+            orders.start, orders.time, orders.visible, sent.key, sent.time, days(ANSWER_DAYS), NEVER
+        )
+        answered = known != NEVER
+        visible = np.maximum(known, sent.visible)[answered]
+        return EventLog.build(self.keys, sent.key[answered], sent.time[answered], visible, {})
+
+    @cached_property
+    def births(self) -> EventLog:
+        """Rows that say when a customer was born; undated ones count as always known where they are trusted."""
+        rows = self.shop.customers
+        if rows is None:
+            return EventLog.empty(self.keys, ("birth_date",))
+        rows = rows.take((rows.birth_date != NEVER) & ((rows.visible != NEVER) | self.settings.data.trust_undated))
+        columns: Columns = {"birth_date": rows.birth_date}
+        return EventLog.build(self.keys, rows.customer, _dated(rows.time), _dated(rows.visible), columns)
+
+    @cached_property
+    def recommendations(self) -> EventLog:
+        """Referrals, keyed to the customer who was referred."""
+        rows = self.shop.advocacy
+        if rows is None:
+            return EventLog.empty(self.keys, ())
+        made = rows.take((rows.kind == Advocacy.KINDS.index(Advocacy.REFERRAL)) & (rows.customer != rows.new_customer))
+        return EventLog.build(self.keys, made.new_customer, made.time, made.visible, {})
+
+    @cached_property
     def advocacy(self) -> EventLog:
         """Referrals, reviews and case studies."""
         rows = self.shop.advocacy
@@ -89,6 +125,7 @@ class Logs:
             "review": review,
             "rating": rows.rating * review,
             "rated": review & (rows.rating > 0),
+            "case_study": rows.kind == Advocacy.KINDS.index(Advocacy.CASE_STUDY),
         }
         return EventLog.build(self.keys, rows.customer, rows.time, rows.visible, columns)
 
@@ -148,9 +185,9 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
 
     Columns: order, product, category, channel, quantity, revenue, margin, discount; sale, returned (0/1); sold (revenue
     of sales), refunded (revenue given back, positive); order_start (1 on the first known line of each order);
-    new_product (1 when the customer buys a product for the first time).
+    new_product (1 when the customer buys a product for the first time); given (discount of sales), discounted (1 on
+    sales with one), order_discounted (1 on the first known one of those in each order).
     """
-    sale, returned = (lines.revenue > 0).astype(np.int64), (lines.revenue < 0).astype(np.int64)
     columns: Columns = {
         "order": lines.order,
         "product": lines.product,
@@ -160,18 +197,20 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
         "revenue": lines.revenue,
         "margin": lines.margin,
         "discount": lines.discount,
-        "sale": sale,
-        "returned": returned,
-        "sold": lines.revenue * sale,
-        "refunded": -lines.revenue * returned,
     }
     log = EventLog.build(keys, lines.customer, lines.time, lines.visible, columns)
-    sold = log.where(log.columns["sale"] > 0)
-    at = np.flatnonzero(log.columns["sale"])
-    for name in ("order_start", "new_product"):
-        log.columns[name] = np.zeros(len(log), np.int64)
-    log.columns["order_start"][at] = sold.previous_same("order") < 0
-    log.columns["new_product"][at] = (sold.previous_same("product") < 0) & (sold.columns["product"] >= 0)
+    made = log.columns
+    made.derive(
+        sale=lambda: (made["revenue"] > 0).astype(np.int64),
+        returned=lambda: (made["revenue"] < 0).astype(np.int64),
+        sold=lambda: np.maximum(made["revenue"], 0),
+        refunded=lambda: np.maximum(-made["revenue"], 0),
+        order_start=lambda: log.first_of("order", "sale", negative=0),
+        given=lambda: made["discount"] * made["sale"],
+        discounted=lambda: (made["given"] > 0).astype(np.int64),
+        order_discounted=lambda: log.first_of("order", "discounted", negative=0),
+        new_product=lambda: log.first_of("product", "sale", negative=0),
+    )
     return log
 
 
@@ -196,16 +235,8 @@ def support_log(rows: SupportEvents, keys: int) -> EventLog:
     tickets = int(rows.ticket.max(initial=-1)) + 1
     ticket, event = log.columns["ticket"], log.columns["event"]
     states = ticket_columns(log.start, ticket, event, log.time, log.previous_same("ticket"), tickets)
-    log.columns.update(zip(COLUMNS, states, strict=True))
-    log.columns["complained"] = _complaints(log)
+    complained = log.first_of("ticket", "complaint", negative=1)
     badly_rated = log.columns["rated"] * (log.columns["satisfaction"] <= 2)
-    log.columns["bad"] = np.sign(badly_rated + log.columns["complained"] + log.columns["reopened"])
+    bad = np.sign(badly_rated + complained + log.columns["reopened"])
+    log.columns.derive(**dict(zip(COLUMNS, states, strict=True)), complained=complained, bad=bad)
     return log
-
-
-def _complaints(log: EventLog) -> I64:
-    """1 where a complaint is made: all rows of a ticket may carry the mark, and the first to become known counts."""
-    marked = log.where(log.columns["complaint"] > 0)
-    made = np.zeros(len(log), np.int64)
-    made[log.columns["complaint"] > 0] = (marked.previous_same("ticket") < 0) | (marked.columns["ticket"] < 0)
-    return made

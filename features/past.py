@@ -55,6 +55,21 @@ class Past:
         return AsOf(self._logs.contacts, self.moments)
 
     @cached_property
+    def answers(self) -> AsOf:
+        """Contacts that were answered with an order."""
+        return AsOf(self._logs.answers, self.moments)
+
+    @cached_property
+    def births(self) -> AsOf:
+        """Dates of birth, as they became known."""
+        return AsOf(self._logs.births, self.moments)
+
+    @cached_property
+    def recommendations(self) -> AsOf:
+        """Referrals by which others brought them."""
+        return AsOf(self._logs.recommendations, self.moments)
+
+    @cached_property
     def advocacy(self) -> AsOf:
         """Referrals, reviews, case studies."""
         return AsOf(self._logs.advocacy, self.moments)

@@ -81,6 +81,11 @@ class TableReader:
             self._note_discounts()
         return True
 
+    def missing_columns(self) -> list[Finding]:
+        """What is said of columns that are missing."""
+        self._check_columns()
+        return [finding for finding in self.findings if finding.severity == "error"]
+
     def _check_columns(self) -> None:
         missing = [name for name in self.table.required() if name not in self.columns]
         if self.table is Orders and not any(set(value) <= set(self.columns) for value in VALUES):

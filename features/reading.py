@@ -83,7 +83,7 @@ def _read(source: str | Path | Mapping[str, Any], settings: Settings, set_aside:
         files = tuple(reader.set_aside(set_aside) for reader in read if set_aside is not None and reader.bad)
         findings = [*opened.findings, *(finding for reader in readers for finding in reader.findings)]
         if Orders.title not in opened.tables and not any(finding.severity == "error" for finding in findings):
-            findings.append(_no_orders(source, opened))
+            findings.append(no_orders(opened, source))
         shop = None
         if any(reader.table is Orders for reader in read):
             shop = _build(opened, read, settings)
@@ -92,7 +92,8 @@ def _read(source: str | Path | Mapping[str, Any], settings: Settings, set_aside:
         return Reading(shop, by_importance(findings), tuple(reader.summary for reader in read), files)
 
 
-def _no_orders(source: str | Path | Mapping[str, Any], opened: Source) -> Finding:
+def no_orders(opened: Source, source: str | Path | Mapping[str, Any]) -> Finding:
+    """That a source has no order lines."""
     found = ", ".join(opened.tables) or "no table at all"
     where = "the frames" if isinstance(source, Mapping) else str(source)
     problem = f"there is no such table in {where}; found: {found}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ from regulars.features.shop import I32, I64, Shop, Text, as_datetime
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+BLOCK = 32_768
+"""Moments worked on at a time: the columns in between stay in the processor's cache, and memory stays bounded."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +77,21 @@ def features_of(shop: Shop, settings: Settings) -> list[Feature]:
     return [feature for family in FAMILIES for feature in family.features(windows) if shop.has(*feature.needs)]
 
 
+def feature_values(logs: Logs, moments: Moments, features: Sequence[Feature]) -> F64:
+    """(moments, features) as known just before each moment, NaN where missing."""
+    values = np.empty((len(moments), len(features)), np.float64, order="F")
+    for begin in range(0, len(moments), BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        past = Past(logs, Moments(moments.key[rows], moments.time[rows]))
+        for i, feature in enumerate(features):
+            values[rows, i] = feature.compute(past)
+    return values
+
+
 def feature_table(
     logs: Logs, moments: Moments, context: ShopContext, features: list[Feature] | None = None
 ) -> FeatureTable:
     """Computes features (default: all that the shop allows) as known just before each moment."""
     chosen = features_of(logs.shop, logs.settings) if features is None else features
-    past = Past(logs, moments)
-    values = np.empty((len(moments), len(chosen)), np.float64)
-    for i, feature in enumerate(chosen):
-        values[:, i] = feature.compute(past)
     names = tuple(feature.name for feature in chosen)
-    return FeatureTable(moments.key, moments.time, names, values, context)
+    return FeatureTable(moments.key, moments.time, names, feature_values(logs, moments, chosen), context)

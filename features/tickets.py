@@ -18,23 +18,37 @@ from regulars.features import kernels
 from regulars.features.shop import I64, NEVER
 from regulars.features.tables import Support
 
-COLUMNS = ("tickets_open", "replies", "reply_wait", "closings", "resolution", "oldest_open", "last_resolution")
+COLUMNS = (
+    "tickets_open",
+    "replies",
+    "reply_wait",
+    "closings",
+    "resolution",
+    "oldest_open",
+    "last_resolution",
+    "oldest_unanswered",
+    "last_reply_wait",
+)
 """The columns: open tickets; first replies and the sum of the waits for them; closings and the sum of the times from
-opening to them; when the oldest open ticket was opened (`NEVER`: none is); the time the last closing took (-1: none).
+opening to them; when the oldest open ticket was opened (`NEVER`: none is); the time the last closing took (-1: none);
+when the oldest open ticket without a reply was opened (`NEVER`: none is); the wait for the last first reply (-1: none).
 """
 
 _OPENED, _REPLIED, _CLOSED, _REOPENED = (
     Support.EVENTS.index(event) for event in (Support.OPENED, Support.REPLIED, Support.CLOSED, Support.REOPENED)
 )
 # What is known of one ticket. The first five are what the customer's totals are made of.
-_IS_OPEN, _REPLIES, _WAIT, _CLOSINGS, _TAKEN, _SINCE, _ANSWERED, _CLOSED_AT, _LAST_TAKEN, _LATEST = range(10)
-_SUMS = 5
+_IS_OPEN, _REPLIES, _WAIT, _CLOSINGS, _TAKEN, _SINCE, _ANSWERED, _LATEST = range(8)
+_CLOSED_AT, _LAST_TAKEN, _REPLIED_AT, _LAST_WAIT = range(8, 12)
+_SUMS, _STATES = 5, 12
+_OPEN, _UNANSWERED = range(2)  # lists of tickets of which the oldest is wanted
 
 
 @njit(cache=True, nogil=True)
 def _begin(state: I64) -> None:
     state[:] = 0
     state[_CLOSED_AT] = NEVER
+    state[_REPLIED_AT] = NEVER
     state[_LATEST] = NEVER
 
 
@@ -48,8 +62,9 @@ def _step(state: I64, dated: int) -> None:
         state[_IS_OPEN], state[_ANSWERED], state[_SINCE] = 1, 0, time
     elif event == _REPLIED and is_open and state[_ANSWERED] == 0:
         state[_ANSWERED] = 1
+        state[_REPLIED_AT], state[_LAST_WAIT] = time, time - state[_SINCE]
         state[_REPLIES] += 1
-        state[_WAIT] += time - state[_SINCE]
+        state[_WAIT] += state[_LAST_WAIT]
     elif event == _CLOSED and is_open:
         state[_IS_OPEN], state[_CLOSED_AT], state[_LAST_TAKEN] = 0, time, time - state[_SINCE]
         state[_CLOSINGS] += 1
@@ -75,12 +90,26 @@ def _tell_again(state: I64, row: int, previous: I64, dated: I64) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _keep_open(held: I64, count: int, place: I64, one: int, is_open: int) -> int:
-    """Puts ticket `one` into the list of open tickets, or takes it out; returns how many there are."""
-    if is_open != 0 and place[one] < 0:
+def _move(state: I64, was: I64, row: int, previous: I64, dated: I64) -> bool:
+    """Moves a ticket by the event in `row`; fills `was` with what it was before. Returns whether the event was late."""
+    if previous[row] < 0:
+        _begin(state)
+    was[:] = state
+    late = bool(dated[row] < state[_LATEST])
+    if late:
+        _tell_again(state, row, previous, dated)
+    else:
+        _step(state, dated[row])
+    return late
+
+
+@njit(cache=True, nogil=True)
+def _keep(held: I64, count: int, place: I64, one: int, belongs: bool) -> int:
+    """Puts ticket `one` into a list of tickets, or takes it out; returns how many there are."""
+    if belongs and place[one] < 0:
         held[count], place[one] = one, count
         return count + 1
-    if is_open == 0 and place[one] >= 0:
+    if not belongs and place[one] >= 0:
         other = held[count - 1]
         held[place[one]], place[other] = other, place[one]
         place[one] = -1
@@ -89,20 +118,43 @@ def _keep_open(held: I64, count: int, place: I64, one: int, is_open: int) -> int
 
 
 @njit(cache=True, nogil=True)
-def _closed_last(first: int, end: int, ticket: I64, states: I64) -> int:
-    """Which of the tickets in the rows `first:end` was closed last (of equals that with the greatest code), or -1."""
+def _oldest(held: I64, count: int, states: I64) -> int:
+    """When the oldest of the listed tickets was opened, `NEVER` if none is listed."""
+    oldest = NEVER
+    for k in range(count):
+        since = int(states[held[k], _SINCE])
+        if oldest == NEVER or since < oldest:
+            oldest = since
+    return oldest
+
+
+@njit(cache=True, nogil=True)
+def _earlier(one: int, other: int) -> int:
+    """The earlier of two times, of which the first may be `NEVER`."""
+    return other if one == NEVER else min(one, other)
+
+
+@njit(cache=True, nogil=True)
+def _belongs(which: int, state: I64) -> bool:
+    """Whether a ticket is open; or is open and without a reply."""
+    return bool(state[_IS_OPEN] != 0 and (which == _OPEN or state[_ANSWERED] == 0))
+
+
+@njit(cache=True, nogil=True)
+def _last_of(at: int, first: int, end: int, ticket: I64, states: I64) -> int:
+    """The ticket in the rows `first:end` whose state `at` is the latest (of equals the greatest code), or -1."""
     last = -1
     for i in range(first, end):
         one = int(ticket[i])
-        if one >= 0 and states[one, _CLOSED_AT] != NEVER and (last < 0 or _later(states, one, last)):
+        if one >= 0 and states[one, at] != NEVER and (last < 0 or _later(at, states, one, last)):
             last = one
     return last
 
 
 @njit(cache=True, nogil=True)
-def _later(states: I64, one: int, other: int) -> bool:
-    at, than = states[one, _CLOSED_AT], states[other, _CLOSED_AT]
-    return bool(at > than or (at == than and one > other))
+def _later(at: int, states: I64, one: int, other: int) -> bool:
+    this, than = states[one, at], states[other, at]
+    return bool(this > than or (this == than and one > other))
 
 
 @njit(cache=True, nogil=True)
@@ -118,54 +170,37 @@ def ticket_columns(start: I64, ticket: I64, event: I64, time: I64, previous: I64
         tickets: how many tickets there are.
 
     Returns:
-        (7, n), a row for each of `COLUMNS`.
+        (9, n), a row for each of `COLUMNS`.
     """
-    columns = np.empty((7, len(time)), np.int64)
-    states = np.zeros((tickets, 10), np.int64)
-    place = np.full(tickets, -1)
-    held = np.empty(tickets, np.int64)
-    before, sums = np.zeros(_SUMS, np.int64), np.zeros(_SUMS, np.int64)
+    columns = np.empty((9, len(time)), np.int64)
+    states, was = np.zeros((tickets, _STATES), np.int64), np.zeros(_STATES, np.int64)
+    held, place = np.empty((2, tickets), np.int64), np.full((2, tickets), -1)
+    sums, (count, oldest, last) = np.zeros(_SUMS, np.int64), np.zeros((3, 2), np.int64)
     dated = time * 8 + event
     for key in range(len(start) - 1):
-        sums[:] = 0
-        count, oldest, last = 0, NEVER, -1
+        sums[:], count[:], oldest[:], last[:] = 0, 0, NEVER, -1
         for i in range(start[key], start[key + 1]):
             one = int(ticket[i])
             if one >= 0:
                 state = states[one]
-                if previous[i] < 0:
-                    _begin(state)
-                before[:] = state[:_SUMS]
-                was_open, since, closed_at = state[_IS_OPEN], state[_SINCE], state[_CLOSED_AT]
-                late = dated[i] < state[_LATEST]
-                if late:
-                    _tell_again(state, i, previous, dated)
-                else:
-                    _step(state, dated[i])
-                sums += state[:_SUMS] - before
-                count = _keep_open(held, count, place, one, state[_IS_OPEN])
-                if was_open != 0 and since == oldest:
-                    oldest = _oldest(held, count, states)
-                elif state[_IS_OPEN] != 0 and (oldest == NEVER or state[_SINCE] < oldest):
-                    oldest = int(state[_SINCE])
-                if one == last and late:
-                    last = _closed_last(start[key], i + 1, ticket, states)
-                elif state[_CLOSED_AT] != closed_at and (last < 0 or _later(states, one, last)):
-                    last = one
+                late = _move(state, was, i, previous, dated)
+                sums += state[:_SUMS] - was[:_SUMS]
+                for which in range(2):
+                    count[which] = _keep(held[which], count[which], place[which], one, _belongs(which, state))
+                    if _belongs(which, was) and was[_SINCE] == oldest[which]:
+                        oldest[which] = _oldest(held[which], count[which], states)
+                    elif _belongs(which, state):
+                        oldest[which] = _earlier(oldest[which], state[_SINCE])
+                    at = _CLOSED_AT if which == 0 else _REPLIED_AT
+                    if one == last[which] and late:
+                        last[which] = _last_of(at, start[key], i + 1, ticket, states)
+                    elif state[at] != was[at] and (last[which] < 0 or _later(at, states, one, last[which])):
+                        last[which] = one
             columns[:_SUMS, i] = sums
-            columns[5, i] = oldest
-            columns[6, i] = states[last, _LAST_TAKEN] if last >= 0 else -1
-        for k in range(count):
-            place[held[k]] = -1
+            columns[5, i], columns[7, i] = oldest
+            columns[6, i] = states[last[0], _LAST_TAKEN] if last[0] >= 0 else -1
+            columns[8, i] = states[last[1], _LAST_WAIT] if last[1] >= 0 else -1
+        for which in range(2):
+            for k in range(count[which]):
+                place[which, held[which, k]] = -1
     return columns
-
-
-@njit(cache=True, nogil=True)
-def _oldest(held: I64, count: int, states: I64) -> int:
-    """When the oldest of the open tickets was opened, `NEVER` if none is open."""
-    oldest = NEVER
-    for k in range(count):
-        since = int(states[held[k], _SINCE])
-        if oldest == NEVER or since < oldest:
-            oldest = since
-    return oldest

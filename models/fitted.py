@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from regulars.features.families.season import CALENDAR
 from regulars.features.shop import I32, Shop
 from regulars.features.table import FeatureTable
 from regulars.models.curves import OrderCurves
@@ -61,6 +62,20 @@ class FittedModels:
     order_times: OrderTimes
     value: Value
     products: Products
+
+
+def without_calendar(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that trees may see: what is true of every customer at a moment is not among them.
+
+    From a single year a tree cannot tell the season from chance; a model that knows of seasons works them out itself.
+    """
+    return tuple(name for name in names if name not in CALENDAR)
+
+
+def values_without_calendar(table: FeatureTable) -> NDArray[np.float64]:
+    """(n, columns) the values of the columns of `without_calendar`."""
+    seen = [place for place, name in enumerate(table.names) if name not in CALENDAR]
+    return table.values if len(seen) == len(table.names) else table.values[:, seen]
 
 
 def check_columns(table: FeatureTable, names: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.bgnbd import BgNbd
 from regulars.models.curves import LAST_DAY
+from regulars.models.fitted import without_calendar
 
 F64 = NDArray[np.float64]
 
@@ -96,7 +97,7 @@ def bgnbd_hazards(model: BgNbd, table: FeatureTable) -> F64:
 def hazard_inputs(
     table: FeatureTable, by_bgnbd: F64, row: NDArray[np.integer], interval: NDArray[np.integer]
 ) -> NDArray[np.float32]:
-    """(m, columns) the table's columns, `ADDED` and `SEASONAL`: what is known of a row at an interval.
+    """(m, columns) the table's columns without the calendar, `ADDED` and `SEASONAL`: what is known at an interval.
 
     Args:
         table: (n) rows.
@@ -109,10 +110,11 @@ def hazard_inputs(
     turn = 2 * np.pi * (middle % YEAR) / YEAR
     added = (table.column(RECENCY)[row] + start, interval, by_bgnbd[row, interval])
     seasonal = (np.sin(turn), np.cos(turn), year_ago_lifts(table)[row, interval])
-    known = len(table.names)
-    inputs = np.empty((len(row), known + len(added) + len(seasonal)), np.float32)
-    inputs[:, :known] = table.values[row]
-    for i, column in enumerate((*added, *seasonal), start=known):
+    known = without_calendar(table.names)
+    inputs = np.empty((len(row), len(known) + len(added) + len(seasonal)), np.float32)
+    for i, name in enumerate(known):
+        inputs[:, i] = table.column(name)[row]
+    for i, column in enumerate((*added, *seasonal), start=len(known)):
         inputs[:, i] = column
     return inputs
 

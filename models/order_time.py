@@ -27,7 +27,7 @@ from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.bgnbd import BgNbd
 from regulars.models.curves import OrderCurves, from_hazards
-from regulars.models.fitted import check_columns
+from regulars.models.fitted import check_columns, values_without_calendar, without_calendar
 from regulars.models.hazard_rows import (
     ADDED,
     EDGES,
@@ -164,7 +164,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         orders, days = labels.further_orders[came], labels.further_days[came] + PACE_PRIOR_DAYS
         rate = (orders + usual_pace(labels) * PACE_PRIOR_DAYS) / days
         settings = self._settings("poisson", len(rate))
-        return {"pace": Growth(table.values[came], rate * MONTH, self.rounds, settings, weight=days)}
+        return {"pace": Growth(values_without_calendar(table)[came], rate * MONTH, self.rounds, settings, weight=days)}
 
     def _settings(self, objective: str, rows: int) -> dict[str, str | float]:
         return {
@@ -213,7 +213,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
     @property
     def _columns(self) -> tuple[str, ...]:
         """Names of the inputs' columns."""
-        return (*self.names_, *ADDED, *SEASONAL)
+        return (*without_calendar(self.names_), *ADDED, *SEASONAL)
 
     def _boosters(self) -> list[tuple[lgb.Booster, float]]:
         """The hazards in use and how far each is believed."""
@@ -240,7 +240,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
     def _pace(self, table: FeatureTable) -> F64:
         if self.pace_ is None:
             return np.full(len(table), self.usual_pace_)
-        return predictions(self.pace_, table.values) / MONTH
+        return predictions(self.pace_, values_without_calendar(table)) / MONTH
 
     def state(self) -> State:
         """The fitted parts (see `models.state`)."""

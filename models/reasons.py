@@ -20,10 +20,15 @@ from regulars.features.table import FeatureTable
 F64 = NDArray[np.float64]
 Row = Mapping[str, float]
 
-FAMILY_THEMES = {"frequency": "rhythm", "recency": "rhythm"}
-"""Families told as another theme: last order, usual gap and number of orders are one story."""
+FAMILY_THEMES = {"frequency": "rhythm", "recency": "rhythm", "stage": "rhythm"}
+"""Families told as another theme: last order, usual gap, number of orders and stage are one story."""
 COLUMNS = {
     "returned_share": "returns",
+    "returned_share_365d": "returns",
+    "discount_share": "discounts",
+    "discount_share_365d": "discounts",
+    "discounted_orders_share": "discounts",
+    "days_to_birthday": "birthday",
     "days_since_last_return": "returns",
     "days_since_last_order_then": "rhythm",
     "order_chance_bgnbd": "rhythm",
@@ -109,7 +114,9 @@ def _rhythm(row: Row) -> str:
         return "no order yet"
     text = f"last order {count(since, 'day')} ago"
     if gap is not None:
-        return f"{text}; usually every {gap:,.0f}"
+        waits, longest = _value(row, "wait_to_longest_gap"), _value(row, "longest_gap_days")
+        never = f", never so long: the longest gap was {longest:,.0f}" if longest and waits and waits > 1 else ""
+        return f"{text}; usually every {gap:,.0f}{never}"
     return f"{text}; {count(orders or 0, 'order')} so far"
 
 
@@ -129,8 +136,30 @@ def _money(row: Row) -> str:
 
 
 def _breadth(row: Row) -> str:
-    products = _value(row, "products_total")
-    return f"bought {count(products, 'different product')} so far" if products else ""
+    products, top = _value(row, "products_total"), _value(row, "top_product_share")
+    if not products:
+        return ""
+    mostly = ", mostly one of them" if products > 1 and top is not None and top > 0.5 else ""
+    return f"bought {count(products, 'different product')} so far{mostly}"
+
+
+def _discounts(row: Row) -> str:
+    share = _value(row, "discounted_orders_share")
+    return f"{share:.0%} of their orders had a discount" if share is not None else ""
+
+
+def _channel(row: Row) -> str:
+    channels, share = _value(row, "channels_total"), _value(row, "top_channel_share")
+    if not channels or share is None:
+        return ""
+    if channels <= 1:
+        return "always orders by the same channel"
+    return f"orders through {count(channels, 'channel')}, {share:.0%} of the time through one"
+
+
+def _birthday(row: Row) -> str:
+    days = _value(row, "days_to_birthday")
+    return f"birthday in {count(days, 'day')}" if days is not None else ""
 
 
 def _season(row: Row) -> str:
@@ -146,6 +175,9 @@ def _returns(row: Row) -> str:
 
 
 def _support(row: Row) -> str:
+    unanswered = _value(row, "unanswered_days")
+    if unanswered is not None:
+        return f"a ticket unanswered for {count(unanswered, 'day')}"
     opened, age = _value(row, "tickets_open"), _value(row, "oldest_open_ticket_days")
     if opened and age is not None:
         return f"{count(opened, 'ticket')} open for {count(age, 'day')}"
@@ -165,12 +197,16 @@ def _contacts(row: Row) -> str:
         return "never contacted"
     if ignored and ignored > 1:
         return f"no order after the last {count(ignored, 'contact')}"
-    return f"contacted {count(since, 'day')} ago"
+    answered = _value(row, "answered_share")
+    often = f"; {answered:.0%} of earlier contacts were followed by an order" if answered is not None else ""
+    return f"contacted {count(since, 'day')} ago{often}"
 
 
 def _advocacy(row: Row) -> str:
     made = _value(row, "referrals_made")
-    return f"recommended the shop {count(made, 'time')}" if made else ""
+    if made:
+        return f"recommended the shop {count(made, 'time')}"
+    return "came on another customer's recommendation" if _value(row, "was_referred") else ""
 
 
 def _profit(row: Row) -> str:
@@ -186,8 +222,11 @@ SENTENCES: Mapping[str, Callable[[Row], str]] = {
     "tenure": _tenure,
     "breadth": _breadth,
     "returns": _returns,
+    "discounts": _discounts,
+    "channel": _channel,
     "contacts": _contacts,
     "advocacy": _advocacy,
     "profit": _profit,
+    "birthday": _birthday,
 }
 """Theme to sentence; an empty sentence means that there is nothing to say."""

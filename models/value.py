@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 from regulars.features.table import FeatureTable
 from regulars.models.baselines import GammaGammaBaseline
 from regulars.models.curves import OrderCurves
-from regulars.models.fitted import ValuePrediction, check_columns
+from regulars.models.fitted import ValuePrediction, check_columns, values_without_calendar
 from regulars.models.state import State, array_part, dict_part
 from regulars.models.trees import Growth, booster_part, grow_all, predictions, texts_of
 
@@ -145,9 +145,9 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         return np.maximum((margin + PRIOR_ORDERS * self.shop_margin_) / (orders + PRIOR_ORDERS), self.floor_)
 
     def _inputs(self, table: FeatureTable, curves: OrderCurves) -> F64:
-        """The table's columns, the chance of churn and the expected orders."""
+        """The table's columns without the calendar, the chance of churn and the expected orders."""
         churn, orders = curves.churn(self.horizon_days), curves.expected_orders(self.horizon_days)
-        return np.column_stack([table.values, churn, orders])
+        return np.column_stack([values_without_calendar(table), churn, orders])
 
     def _fit_interval(self, inputs: F64, outcome: F64, apart: NDArray[np.bool_]) -> None:
         """Learns the interval's ends and widens them on the rows `apart`, which the trees do not see."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features.asof import F64
+from regulars.features.calendar import days_to_birthday
 from regulars.features.shop import DAY, I64, NEVER, NONE, CustomerChanges, Shop, Text
 
 
@@ -64,19 +65,3 @@ def _last(known: CustomerChanges, values: I64, given: NDArray[np.bool_], size: i
     out = np.full(size, NEVER)
     out[known.customer[given]] = values[given]
     return out
-
-
-def days_to_birthday(born: I64, as_of: int) -> F64:
-    """Whole days until the next birthday, 0 on the day, NaN where unknown; 29 February is 1 March in other years."""
-    known = born != NEVER
-    date = np.where(known, born, 0).view("datetime64[us]")
-    month = date.astype("datetime64[M]")
-    day = date.astype("datetime64[D]") - month.astype("datetime64[D]")
-    month_of_year = month.astype(np.int64) % 12
-    today = np.int64(as_of).view("datetime64[us]").astype("datetime64[D]")
-    year = today.astype("datetime64[Y]").astype(np.int64)
-    here, later = (
-        ((year + more) * 12 + month_of_year).astype("datetime64[M]").astype("datetime64[D]") + day for more in (0, 1)
-    )
-    coming = np.where(here >= today, here, later)
-    return np.where(known, (coming - today).astype(np.int64), np.nan)

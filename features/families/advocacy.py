@@ -37,3 +37,15 @@ def review_rating(past: Past) -> Values:
 def days_since_advocacy(past: Past) -> Values:
     """Days since they last recommended the shop."""
     return past.advocacy.days_since_last()
+
+
+@advocacy.feature(unit="case studies", empty="0")
+def case_studies(past: Past) -> Values:
+    """Case studies they lent their name to so far."""
+    return past.advocacy.sum("case_study")
+
+
+@advocacy.feature(unit="0 or 1", empty="0", needs=("advocacy.new_customer_id",))
+def was_referred(past: Past) -> Values:
+    """Whether another customer is known to have referred them."""
+    return (past.recommendations.count() > 0).astype(float)

@@ -44,3 +44,15 @@ def orders_decayed_60d(past: Past) -> Values:
 def orders_decayed_180d(past: Past) -> Values:
     """Orders so far, each counting half as much for every 180 days of age."""
     return past.orders.decayed(None, days(180))
+
+
+@frequency.feature(unit="share", empty="missing")
+def recent_orders_share(past: Past) -> Values:
+    """Share of the last 180 days' orders that came in the last 90: above one half they order more often than before."""
+    return ratio(past.orders.count(days(90)), past.orders.count(days(180)))
+
+
+@frequency.feature(unit="ratio", empty="missing")
+def basket_trend(past: Past) -> Values:
+    """Lines sold per order of the last 90 days over those of all orders: below 1 their baskets shrink."""
+    return ratio(ratio(past.lines.sum("sale", days(90)), past.orders.count(days(90))), lines_per_order(past))

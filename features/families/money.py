@@ -7,7 +7,7 @@ import numpy as np
 from regulars.features.asof import ratio
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
-from regulars.features.shop import MONEY, PIECES
+from regulars.features.shop import MONEY, PIECES, days
 
 money = Family("money", needs=("orders",))
 
@@ -83,3 +83,48 @@ def discount_share(past: Past) -> Values:
 def revenue_per_piece(past: Past) -> Values:
     """Mean price of a piece they buy."""
     return ratio(past.sales.sum("sold"), past.sales.sum("quantity")) * PIECES / MONEY
+
+
+@money.feature(unit="share", empty="missing")
+def recent_revenue_share(past: Past) -> Values:
+    """Share of the last 365 days' revenue (before returns) that came in the last 90: even buying makes it a quarter."""
+    return ratio(past.lines.sum("sold", days(90)), past.lines.sum("sold", days(365)))
+
+
+@money.feature(unit="ratio", empty="missing")
+def order_value_trend(past: Past) -> Values:
+    """Revenue per order of the last 180 days over that of all orders, before returns: below 1 their orders shrink."""
+    lately = ratio(past.lines.sum("sold", days(180)), past.orders.count(days(180))) / MONEY
+    return ratio(lately, revenue_per_order(past))
+
+
+@money.feature(unit="ratio", empty="missing")
+def largest_order_to_usual(past: Past) -> Values:
+    """Revenue of the largest order over the usual revenue per order: 1 where all orders are alike."""
+    return ratio(past.sales.most_of("order", "sold") / MONEY, revenue_per_order(past))
+
+
+@money.feature(unit="share", empty="missing")
+def returned_share_365d(past: Past) -> Values:
+    """What came back in the last 365 days over the revenue of the same time."""
+    return ratio(past.lines.sum("refunded", days(365)), past.lines.sum("sold", days(365)))
+
+
+@money.feature(unit="share", empty="missing", needs=("orders.discount",))
+def discount_share_365d(past: Past) -> Values:
+    """Discounts of the last 365 days over what would have been paid in that time without them."""
+    given = past.lines.sum("given", days(365))
+    return ratio(given, given + past.lines.sum("sold", days(365)))
+
+
+@money.feature(unit="share", empty="missing", needs=("orders.discount",))
+def discounted_orders_share(past: Past) -> Values:
+    """Share of the orders that held a line with a discount."""
+    return ratio(past.lines.sum("order_discounted"), past.orders.count())
+
+
+@money.feature(unit="share", empty="missing", needs=("orders.unit_cost",))
+def margin_rate(past: Past) -> Values:
+    """Margin over revenue, returns taken off both; missing without revenue."""
+    revenue_left = past.lines.sum("revenue")
+    return np.where(revenue_left > 0, ratio(past.lines.sum("margin"), revenue_left), np.nan)

@@ -24,3 +24,15 @@ def days_since_last_return(past: Past) -> Values:
 def days_since_new_product(past: Past) -> Values:
     """Days since a product was last bought for the first time."""
     return past.lines.days_since_last("new_product")
+
+
+@recency.feature(unit="days", empty="missing")
+def days_since_second_last_order(past: Past) -> Values:
+    """Days since the order before the last one."""
+    return past.orders.days_since(past.orders.nth_last_time(2))
+
+
+@recency.feature(unit="days", empty="missing")
+def days_since_third_last_order(past: Past) -> Values:
+    """Days since the last order but two: how long their last three orders took."""
+    return past.orders.days_since(past.orders.nth_last_time(3))

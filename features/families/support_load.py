@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from regulars.features.asof import ratio
+from regulars.features.asof import F64, ratio
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
-from regulars.features.shop import DAY, MONEY, NEVER, PIECES, days
+from regulars.features.shop import DAY, I64, MONEY, NEVER, PIECES, days
 
 support_load = Family("support_load", needs=("support",))
 
@@ -121,3 +121,57 @@ def days_since_bad_experience(past: Past) -> Values:
 def bad_since_last_order(past: Past) -> Values:
     """Whether the last bad experience came after the last order."""
     return (past.support.last_time("bad") > past.orders.last_time()).astype(float)
+
+
+@support_load.feature(unit="minutes", empty="0", needs=("support.minutes",))
+def minutes_outside_tickets_90d(past: Past) -> Values:
+    """Minutes of work in the last 90 days that belong to no ticket."""
+    return past.support.sum("outside", days(90)) / PIECES
+
+
+@support_load.feature(unit="minutes", empty="0", needs=("support.minutes",))
+def minutes_outside_tickets_365d(past: Past) -> Values:
+    """Minutes of work in the last 365 days that belong to no ticket."""
+    return past.support.sum("outside", days(365)) / PIECES
+
+
+@support_load.feature(unit="tickets an order", empty="missing")
+def tickets_per_order(past: Past) -> Values:
+    """Tickets per order."""
+    return ratio(past.support.sum("opened"), past.orders.count())
+
+
+@support_load.feature(unit="days", empty="missing")
+def days_since_last_ticket(past: Past) -> Values:
+    """Days since a ticket was last opened."""
+    return past.support.days_since_last("opened")
+
+
+@support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
+def unanswered_days(past: Past) -> Values:
+    """Days since the oldest open ticket without a reply was opened (or reopened); missing if nobody waits."""
+    return past.support.days_since(past.support.current("oldest_unanswered", NEVER))
+
+
+@support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
+def last_first_reply_days(past: Past) -> Values:
+    """Time from opening (or reopening) a ticket to the first reply after it, for the first reply given last."""
+    waited = past.support.current("last_reply_wait", -1)
+    return np.where(waited < 0, np.nan, waited / DAY)
+
+
+@support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
+def first_reply_days_365d(past: Past) -> Values:
+    """Mean time to the first reply, of those that became known in the last 365 days."""
+    return _mean_days(past.support.grown("reply_wait", days(365)), past.support.grown("replies", days(365)))
+
+
+@support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
+def resolution_days_365d(past: Past) -> Values:
+    """Mean time from opening (or reopening) to closing, of the closings that became known in the last 365 days."""
+    return _mean_days(past.support.grown("resolution", days(365)), past.support.grown("closings", days(365)))
+
+
+def _mean_days(time: I64, count: I64) -> F64:
+    """`time / count` in days; missing where the count did not grow, as when a correction took back an earlier one."""
+    return np.where(count > 0, ratio(time, count) / DAY, np.nan)

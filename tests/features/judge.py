@@ -1,19 +1,21 @@
 """Every feature a second time: plain loops over plain rows, one feature at a time, for one customer at one moment.
 
 Slow and obvious on purpose. `VERDICTS` holds a function for each feature; those of windowed features take the window,
-in days, as their second argument. A value that does not exist is NaN. Here are the features of buying; those of
-service, contacts and advocacy, and profit, are in `judge_service`.
+in days, as their second argument. A value that does not exist is NaN. Here are how much and how often they buy; what,
+by which way and when in the year, and the stage, are in `judge_assortment`; service, contacts, advocacy and profit in
+`judge_service`.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import nan
 from statistics import median, stdev
 
 from tests.features.known import Known
 from tests.features.verdicts import half, over, verdict
 
-from regulars.features.shop import DAY, MONEY, NONE, PIECES
+from regulars.features.shop import DAY, MONEY, PIECES
 
 YEAR = 365
 
@@ -34,6 +36,21 @@ def days_since_last_return(k: Known) -> float:
 @verdict
 def days_since_new_product(k: Known) -> float:
     return k.days_since([line.time for line in k.firsts()])
+
+
+@verdict
+def days_since_second_last_order(k: Known) -> float:
+    return days_since_order_from_the_end(k, 2)
+
+
+@verdict
+def days_since_third_last_order(k: Known) -> float:
+    return days_since_order_from_the_end(k, 3)
+
+
+def days_since_order_from_the_end(k: Known, nth: int) -> float:
+    times = sorted(order.time for order in k.orders)
+    return (k.t - times[-nth]) / DAY if len(times) >= nth else nan
 
 
 # frequency
@@ -67,6 +84,17 @@ def orders_decayed_60d(k: Known) -> float:
 @verdict
 def orders_decayed_180d(k: Known) -> float:
     return sum(half((k.t - order.time) / (180 * DAY)) for order in k.orders)
+
+
+@verdict
+def recent_orders_share(k: Known) -> float:
+    return over(orders(k, 90), orders(k, 180))
+
+
+@verdict
+def basket_trend(k: Known) -> float:
+    recent = sum(k.within(line.time, 90) for line in k.sales)
+    return over(over(recent, orders(k, 90)), lines_per_order(k))
 
 
 # tenure
@@ -159,6 +187,46 @@ def revenue_per_piece(k: Known) -> float:
     return over(sum(line.revenue for line in k.sales) / MONEY, pieces)
 
 
+def sold(k: Known, window: int) -> float:
+    return sum(line.revenue for line in k.sales if k.within(line.time, window))
+
+
+@verdict
+def recent_revenue_share(k: Known) -> float:
+    return over(sold(k, 90), sold(k, YEAR))
+
+
+@verdict
+def order_value_trend(k: Known) -> float:
+    return over(over(sold(k, 180) / MONEY, orders(k, 180)), revenue_per_order(k))
+
+
+@verdict
+def largest_order_to_usual(k: Known) -> float:
+    return over(max((order.sold for order in k.orders), default=0) / MONEY, revenue_per_order(k))
+
+
+@verdict
+def returned_share_365d(k: Known) -> float:
+    return over(-sum(line.revenue for line in k.returns if k.within(line.time, YEAR)), sold(k, YEAR))
+
+
+@verdict
+def discount_share_365d(k: Known) -> float:
+    given = sum(line.discount for line in k.sales if k.within(line.time, YEAR))
+    return over(given, given + sold(k, YEAR))
+
+
+@verdict
+def discounted_orders_share(k: Known) -> float:
+    return over(len({line.order for line in k.sales if line.discount > 0}), len(k.orders))
+
+
+@verdict
+def margin_rate(k: Known) -> float:
+    return over(margin_total(k), revenue_total(k)) if revenue_total(k) > 0 else nan
+
+
 # rhythm
 
 
@@ -205,49 +273,25 @@ def order_days_365d(k: Known) -> float:
     return len(k.order_days(YEAR))
 
 
-# breadth
+@verdict
+def longest_gap_days(k: Known) -> float:
+    return max(k.gaps(), default=nan)
 
 
 @verdict
-def products_total(k: Known) -> float:
-    return len({line.product for line in k.sales} - {NONE})
+def wait_to_longest_gap(k: Known) -> float:
+    return over(days_since_last_order(k), longest_gap_days(k))
 
 
 @verdict
-def products(k: Known, window: int) -> float:
-    return len({line.product for line in k.sales if k.within(line.time, window)} - {NONE})
-
-
-@verdict
-def new_product_share(k: Known) -> float:
-    return over(len(k.firsts()), len(k.sales))
-
-
-@verdict
-def categories_total(k: Known) -> float:
-    return len({k.category(line) for line in k.sales} - {NONE})
-
-
-# season
-
-
-@verdict
-def orders_year_ago_next(k: Known, window: int) -> float:
-    year_ago = k.t - YEAR * DAY
-    return sum(year_ago <= order.time < year_ago + window * DAY for order in k.orders)
-
-
-@verdict
-def revenue_year_ago_next_90d(k: Known) -> float:
-    year_ago = k.t - YEAR * DAY
-    return sum(line.revenue for line in k.lines if year_ago <= line.time < year_ago + 90 * DAY) / MONEY
-
-
-@verdict
-def days_to_anniversary(k: Known) -> float:
-    if not k.orders:
+def shorter_gaps_share(k: Known) -> float:
+    if not k.gaps():
         return nan
-    anniversary = min(order.time for order in k.orders)
-    while anniversary <= k.t:
-        anniversary += YEAR * DAY
-    return (anniversary - k.t) / DAY
+    wait, last = k.t // DAY - max(k.order_days()), k.gaps()[-20:]
+    return sum(gap < wait for gap in last) / len(last)
+
+
+@verdict
+def gap_unevenness(k: Known) -> float:
+    pairs = list(pairwise(k.gaps()))
+    return over(sum(3_000_000 * (a - b) ** 2 // (a + b) ** 2 for a, b in pairs) / 1_000_000, len(pairs))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from math import nan
 
-from tests.features.judge import YEAR, margin, margin_total
+from tests.features.judge import YEAR, margin, margin_total, orders_per_month
 from tests.features.known import Known
-from tests.features.verdicts import over, verdict
+from tests.features.strategies import Word
+from tests.features.verdicts import half, over, verdict
 
 from regulars.features.shop import DAY, MONEY, NEVER, NONE, PIECES
 
@@ -121,6 +122,60 @@ def bad_since_last_order(k: Known) -> float:
     return float(any(time > last_order for time in k.bad()))
 
 
+@verdict
+def minutes_outside_tickets_90d(k: Known) -> float:
+    return minutes_outside(k, 90)
+
+
+@verdict
+def minutes_outside_tickets_365d(k: Known) -> float:
+    return minutes_outside(k, YEAR)
+
+
+def minutes_outside(k: Known, window: int) -> float:
+    return sum(row.minutes for row in k.support if row.ticket == NONE and k.within(row.time, window)) / PIECES
+
+
+@verdict
+def tickets_per_order(k: Known) -> float:
+    return over(tickets_total(k), len(k.orders))
+
+
+@verdict
+def days_since_last_ticket(k: Known) -> float:
+    return k.days_since([row.time for row in k.support if row.event == "opened"])
+
+
+@verdict
+def unanswered_days(k: Known) -> float:
+    since = [ticket.since for ticket in k.tickets() if ticket.since is not None and not ticket.answered]
+    return (k.t - min(since)) / DAY if since else nan
+
+
+@verdict
+def last_first_reply_days(k: Known) -> float:
+    last = max(
+        ((*ticket.replied[-1], ticket.number) for ticket in k.tickets() if ticket.replied), key=by_closing, default=None
+    )
+    return nan if last is None else last[1] / DAY
+
+
+@verdict
+def first_reply_days_365d(k: Known) -> float:
+    now, then = ([wait for ticket in known.tickets() for wait in ticket.waits] for known in (k, k.earlier(YEAR)))
+    return mean_of_the_new(now, then)
+
+
+@verdict
+def resolution_days_365d(k: Known) -> float:
+    now, then = ([took for ticket in known.tickets() for _, took in ticket.taken] for known in (k, k.earlier(YEAR)))
+    return mean_of_the_new(now, then)
+
+
+def mean_of_the_new(now: list[int], then: list[int]) -> float:
+    return (sum(now) - sum(then)) / (len(now) - len(then)) / DAY if len(now) > len(then) else nan
+
+
 # contacts
 
 
@@ -137,6 +192,17 @@ def days_since_contact(k: Known) -> float:
 @verdict
 def ignored_in_a_row(k: Known) -> float:
     return sum(all(order.time < row.time for order in k.orders) for row in k.contacts)
+
+
+@verdict
+def contacts_decayed_30d(k: Known) -> float:
+    return sum(half((k.t - row.time) / (30 * DAY)) for row in k.contacts)
+
+
+@verdict
+def answered_share(k: Known) -> float:
+    over_by_now = [row for row in k.contacts if row.time + 14 * DAY < k.t]
+    return over(sum(k.answered(row, 14) for row in over_by_now), len(over_by_now))
 
 
 # advocacy
@@ -168,6 +234,20 @@ def days_since_advocacy(k: Known) -> float:
     return k.days_since([row.time for row in k.advocacy])
 
 
+@verdict
+def case_studies(k: Known) -> float:
+    return sum(row.kind == "case_study" for row in k.advocacy)
+
+
+@verdict
+def was_referred(k: Known) -> float:
+    return float(any(by_others(row, k) for row in k.rows.advocacy))
+
+
+def by_others(row: Word, k: Known) -> bool:
+    return row.kind == "referral" and row.new_customer == k.customer != row.customer and row.visible < k.t
+
+
 # profit
 
 
@@ -181,3 +261,13 @@ def profit_in(k: Known, window: int) -> float:
     served = minutes(k, window) * k.settings.money.cost_per_support_minute
     referred = sum(line.margin for line in k.referred_lines() if k.within(line.time, window)) / MONEY
     return margin(k, window) - served + referred * k.settings.money.referral_share
+
+
+@verdict
+def profit_per_order(k: Known) -> float:
+    return over(profit_total(k), len(k.orders))
+
+
+@verdict
+def profit_per_month(k: Known) -> float:
+    return over(profit_total(k), len(k.orders)) * orders_per_month(k)

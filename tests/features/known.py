@@ -20,6 +20,7 @@ class Order(NamedTuple):
     visible: int
     number: int
     sold: int
+    channel: int
 
 
 class Known:
@@ -29,7 +30,7 @@ class Known:
         self.rows, self.settings, self.customer, self.t = rows, settings, customer, t
         self.lines: list[Line] = sorted(
             (row for row in rows.lines if row.customer == customer and row.visible < t),
-            key=lambda row: (row.visible, row.time, row.order, row.product),
+            key=lambda row: (row.visible, row.time, row.order, row.product, row.channel),
         )
         self.sales = [row for row in self.lines if row.revenue > 0]
         self.returns = [row for row in self.lines if row.revenue < 0]
@@ -47,7 +48,10 @@ class Known:
         found: dict[int, list[Line]] = {}
         for line in self.sales:
             found.setdefault(line.order, []).append(line)
-        orders = [Order(all_[0].time, all_[0].visible, n, sum(x.revenue for x in all_)) for n, all_ in found.items()]
+        orders = [
+            Order(all_[0].time, all_[0].visible, number, sum(line.revenue for line in all_), all_[0].channel)
+            for number, all_ in found.items()
+        ]
         return sorted(orders, key=lambda order: (order.visible, order.time, order.number))
 
     def within(self, time: int, window: int) -> bool:
@@ -80,7 +84,7 @@ class Known:
     def category(self, line: Line) -> int:
         """Category of a line's product: of the rows known when the line was, the one with the latest valid_from."""
         held: Item | None = None
-        for row in sorted(self.rows.products, key=lambda row: (row.visible, row.time, self.rows.products.index(row))):
+        for row in sorted(self.rows.products, key=lambda row: (row.visible, row.time)):  # equals stay in their order
             undated = row.visible == NEVER
             if row.product != line.product or row.visible > line.visible:
                 continue
@@ -89,6 +93,25 @@ class Known:
             if held is None or row.time >= held.time:
                 held = row
         return NONE if held is None else held.category
+
+    def answered(self, contact: Sent, days: int) -> bool:
+        """Whether an order followed the contact within so many days."""
+        return any(contact.time <= order.time < contact.time + days * DAY for order in self.orders)
+
+    def birth_date(self) -> int:
+        """The date of birth that was told last, `NEVER` if none was."""
+        told = [
+            row
+            for row in self.rows.births
+            if row.customer == self.customer
+            and row.visible < self.t
+            and (row.visible != NEVER or self.settings.data.trust_undated)
+        ]
+        return max(told, key=lambda row: (row.visible, row.time, row.birth_date)).birth_date if told else NEVER
+
+    def earlier(self, window: int) -> Known:
+        """What was known so many days before."""
+        return Known(self.rows, self.settings, self.customer, self.t - window * DAY)
 
     def referred_lines(self) -> list[Line]:
         """The lines of those whom this customer was the first to refer, as far as both are known."""
@@ -142,13 +165,15 @@ class Ticket:
         self.number = number
         self.since: int | None = None
         self.waits: list[int] = []
+        self.replied: list[tuple[int, int]] = []  # when first replied to, and how long that took
+        self.answered = False
         self.taken: list[tuple[int, int]] = []  # when closed, and how long that took
-        answered = False
         for row in sorted(events, key=lambda row: (row.time, EVENTS.index(row.event))):
             if row.event in ("opened", "reopened") and self.since is None:
-                self.since, answered = row.time, False
-            elif row.event == "replied" and self.since is not None and not answered:
-                answered = True
+                self.since, self.answered = row.time, False
+            elif row.event == "replied" and self.since is not None and not self.answered:
+                self.answered = True
+                self.replied.append((row.time, row.time - self.since))
                 self.waits.append(row.time - self.since)
             elif row.event == "closed" and self.since is not None:
                 self.taken.append((row.time, row.time - self.since))

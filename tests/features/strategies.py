@@ -48,6 +48,7 @@ class Line(NamedTuple):
     revenue: int = 10_000
     margin: int = 4_000
     discount: int = 0
+    channel: int = NONE
 
 
 class Work(NamedTuple):
@@ -92,6 +93,15 @@ class Item(NamedTuple):
     visible: int
 
 
+class Birth(NamedTuple):
+    """A row of customers that says when one was born; `NEVER` in both times: it holds now."""
+
+    customer: int
+    birth_date: int
+    time: int
+    visible: int
+
+
 class Rows(NamedTuple):
     """All rows of a shop."""
 
@@ -100,6 +110,7 @@ class Rows(NamedTuple):
     contacts: list[Sent]
     advocacy: list[Word]
     products: list[Item]
+    births: list[Birth]
 
 
 def rows(
@@ -108,8 +119,9 @@ def rows(
     contacts: Iterable[Sent] = (),
     advocacy: Iterable[Word] = (),
     products: Iterable[Item] = (),
+    births: Iterable[Birth] = (),
 ) -> Rows:
-    return Rows(list(lines), list(support), list(contacts), list(advocacy), list(products))
+    return Rows(list(lines), list(support), list(contacts), list(advocacy), list(products), list(births))
 
 
 def shop_of(given: Rows, customers: int = CUSTOMERS, products: int = PRODUCTS) -> Shop:
@@ -133,7 +145,7 @@ def shop_of(given: Rows, customers: int = CUSTOMERS, products: int = PRODUCTS) -
             lines["revenue"],
             lines["margin"],
             lines["discount"],
-            _nothing(lines["time"]),
+            lines["channel"].astype(np.int32),
         ),
         support=SupportEvents(
             support["time"],
@@ -148,7 +160,7 @@ def shop_of(given: Rows, customers: int = CUSTOMERS, products: int = PRODUCTS) -
             support["complaint"].astype(np.int32),
             support["satisfaction"].astype(np.int32),
         ),
-        customers=_customers(customers),
+        customers=_customers(customers, _columns(given.births, Birth)),
         products=ProductChanges(
             items["time"],
             items["visible"],
@@ -182,12 +194,24 @@ def shop_of(given: Rows, customers: int = CUSTOMERS, products: int = PRODUCTS) -
     )
 
 
-def _customers(count: int) -> CustomerChanges:
-    """One row each, dated long before everything."""
-    long_ago, nothing = np.full(count, NOW - 5_000 * DAY), np.full(count, NONE, np.int32)
-    never = np.full(count, NEVER)
-    who = np.arange(count, dtype=np.int32)
-    return CustomerChanges(long_ago, long_ago, who, long_ago, never, nothing, nothing, nothing, nothing, never)
+def _customers(count: int, births: dict[str, np.ndarray]) -> CustomerChanges:
+    """One row each, dated long before everything, and those that say when somebody was born."""
+    long_ago = np.full(count, NOW - 5_000 * DAY)
+    who, never = np.append(np.arange(count), births["customer"]), np.full(count + len(births["time"]), NEVER)
+    nothing = np.full(len(who), NONE, np.int32)
+    born = np.append(never[:count], births["birth_date"])
+    return CustomerChanges(
+        np.append(long_ago, births["time"]),
+        np.append(long_ago, births["visible"]),
+        who.astype(np.int32),
+        np.append(long_ago, never[count:]),
+        born,
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+        never,
+    )
 
 
 def _columns(given: Iterable[tuple[object, ...]], made: type) -> dict[str, np.ndarray]:
@@ -236,7 +260,8 @@ def order_lines(draw: st.DrawFn) -> Line:
         sign * draw(st.integers(1, 3_000)),
         sign * revenue,
         sign * draw(st.integers(-20_000, 30_000)),
-        draw(st.integers(0, 5_000)) if sign else 0,
+        draw(st.sampled_from([0, 0, 1, 5_000])) if sign else 0,
+        draw(st.integers(-1, 1)),
     )
 
 
@@ -278,6 +303,14 @@ def items_described(draw: st.DrawFn) -> Item:
 
 
 @st.composite
+def births_told(draw: st.DrawFn) -> Birth:
+    dated, time = draw(st.booleans()), draw(times)
+    birth_date = (NOW // DAY - draw(st.integers(7_000, 9_000))) * DAY
+    visible = time + draw(delays)
+    return Birth(draw(customers), birth_date, time if dated else NEVER, visible if dated else NEVER)
+
+
+@st.composite
 def shops(draw: st.DrawFn) -> Rows:
     """Rows of a shop with all tables, some of them empty; some rows are there twice."""
     lines = draw(st.lists(order_lines(), max_size=12))
@@ -288,4 +321,5 @@ def shops(draw: st.DrawFn) -> Rows:
         draw(st.lists(contacts_sent(), max_size=6)),
         draw(st.lists(words_spread(), max_size=6)),
         draw(st.lists(items_described(), max_size=4)),
+        draw(st.lists(births_told(), max_size=3)),
     )

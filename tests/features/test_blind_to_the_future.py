@@ -70,13 +70,17 @@ def test_one_customer_alone_equals_the_batch(rows: Rows, customer: int) -> None:
 
 
 def alone(shop: Shop, customer: int) -> Shop:
-    """The shop cut down to one customer, with what those did whom the customer referred, and who else referred them."""
+    """The shop cut down to one customer and the rows of others that are about them.
+
+    These are what those did whom the customer referred, who else referred them, and who referred the customer.
+    """
     assert shop.support is not None
     assert shop.contacts is not None
     assert shop.advocacy is not None
     referral = shop.advocacy.kind == Advocacy.KINDS.index(Advocacy.REFERRAL)
     referred = shop.advocacy.new_customer[referral & (shop.advocacy.customer == customer)]
-    theirs = (shop.advocacy.customer == customer) | np.isin(shop.advocacy.new_customer, referred)
+    named = np.isin(shop.advocacy.new_customer, [customer, *referred])
+    theirs = (shop.advocacy.customer == customer) | named
     return replace(
         shop,
         orders=shop.orders.take(np.isin(shop.orders.customer, [customer, *referred[referred >= 0]])),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.features import judge, judge_service
+from tests.features import judge, judge_assortment, judge_service
 from tests.features.known import Known
 from tests.features.strategies import CUSTOMERS, NOW, SETTINGS, WINDOWS, Line, Rows, Sent, rows, shop_of, shops
 from tests.features.verdicts import VERDICTS, Verdict
@@ -58,7 +58,7 @@ def test_the_judge_agrees(given_rows: Rows, chosen: Settings) -> None:
 
 def test_the_judge_has_heard_every_family() -> None:
     heard = {verdict.__module__ for verdict in VERDICTS.values()}
-    assert heard == {judge.__name__, judge_service.__name__}
+    assert heard == {judge.__name__, judge_assortment.__name__, judge_service.__name__}
 
 
 def test_every_feature_has_a_judge_and_every_judge_a_feature() -> None:
@@ -86,6 +86,7 @@ def test_a_customer_without_events_has_what_the_definitions_say() -> None:
     found = {
         name: "missing" if np.isnan(table.column(name)[0]) else f"{table.column(name)[0]:g}" for name in table.names
     }
+    found |= {name: "set" for name, value in empty.items() if value == "set" and found[name] != "missing"}
     assert found == empty
 
 
@@ -119,6 +120,15 @@ ONE_ORDER = {
     "returned_share": 0,
     "discount_share": 0.25,
     "revenue_per_piece": 15,
+    "recent_orders_share": 1,
+    "basket_trend": 1,
+    "recent_revenue_share": 1,
+    "order_value_trend": 1,
+    "largest_order_to_usual": 1,
+    "returned_share_365d": 0,
+    "discount_share_365d": 0.25,
+    "discounted_orders_share": 1,
+    "margin_rate": 0.4,
     "order_days_total": 1,
     "order_days_365d": 1,
     "products_total": 1,
@@ -126,12 +136,23 @@ ONE_ORDER = {
     "products_90d": 1,
     "products_400d": 1,
     "new_product_share": 1,
+    "new_product_share_90d": 1,
+    "rebought_share": 0,
+    "top_product_share": 1,
+    "top_category_share": 0,
+    "top_channel_share": 0,
+    "year_ago_share_next_90d": 0,
     "days_to_anniversary": 355,
+    "day_of_year": 26,
+    "tickets_per_order": 0,
     "service_share_of_margin": 0,
     "profit_total": 12,
     "profit_in_30d": 12,
     "profit_in_90d": 12,
     "profit_in_400d": 12,
+    "profit_per_order": 12,
+    "profit_per_month": 12,
+    "relationship_stage": 1,
 }
 """Two pieces for 30, 10 days ago; whatever is not named is as for a customer without events."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from tests.features.strategies import NOW, SETTINGS, Item, Line, Sent, Word, Work, rows, shop_of
+from tests.features.strategies import NOW, SETTINGS, Birth, Item, Line, Sent, Word, Work, rows, shop_of
 
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
@@ -50,6 +50,13 @@ def test_a_product_is_new_once() -> None:
     assert log.columns["new_product"].tolist() == [1, 0, 1, 0, 0, 1]
 
 
+def test_an_order_is_discounted_once() -> None:
+    given = [line(1, 1), line(1, 1, 1), line(1, 2, 2), line(2, 3), line(3, 4, revenue=-10_000)]
+    given = [given[0], *(row._replace(discount=500) for row in given[1:3]), given[3], given[4]._replace(discount=500)]
+    log = Logs(shop_of(rows(given)), SETTINGS).lines
+    assert log.columns["order_discounted"].tolist() == [0, 1, 0, 0, 0]
+
+
 def test_guests_have_no_log() -> None:
     logs = Logs(shop_of(rows([line(1, 1, who=-1), line(2, 1, who=2)])), SETTINGS)
     assert logs.lines.key.tolist() == [2]
@@ -92,6 +99,44 @@ def test_who_is_held_out_heard_nothing() -> None:
     assert len(logs.contacts) == 1
 
 
+def test_a_contact_is_answered_once_the_order_and_the_contact_are_known() -> None:
+    sent = [
+        Sent(0, day(1), day(1)),  # the order of day 14 is within 14 days, and heard of on day 20
+        Sent(0, day(0), day(0)),  # it is not: 14 days are over when it comes
+        Sent(0, day(30), day(40)),  # an order at the very moment; the contact was entered late
+        Sent(0, day(50), day(50)),
+        Sent(1, day(1), day(1)),
+    ]
+    given = [line(1, 14, known=20), line(2, 30), line(3, 49), line(4, 14, who=2)]
+    log = Logs(shop_of(rows(given, contacts=sent)), SETTINGS).answers
+    assert ((log.time - NOW) // DAY).tolist() == [1, 30]
+    assert ((log.visible - NOW) // DAY).tolist() == [20, 40]
+
+
+def test_of_two_orders_after_a_contact_the_one_known_first_answers_it() -> None:
+    given = [line(1, 3, known=9), line(2, 5, known=6)]
+    log = Logs(shop_of(rows(given, contacts=[Sent(0, day(2), day(2))])), SETTINGS).answers
+    assert ((log.visible - NOW) // DAY).tolist() == [6]
+
+
+def test_an_undated_birth_is_known_where_it_is_trusted() -> None:
+    told = [Birth(0, day(-9_000), day(3), day(5)), Birth(0, day(-8_000), NEVER, NEVER), Birth(1, NEVER, day(1), day(1))]
+    shop = shop_of(rows(births=told))
+    assert ((Logs(shop, SETTINGS).births.columns["birth_date"] - NOW) // DAY).tolist() == [-9_000]
+    assert ((Logs(shop, TRUSTING).births.columns["birth_date"] - NOW) // DAY).tolist() == [-8_000, -9_000]
+
+
+def test_who_was_referred_by_others() -> None:
+    words = [
+        Word(1, "referral", day(3), day(4), new_customer=0),
+        Word(0, "referral", day(1), day(1), new_customer=0),  # nobody refers themselves
+        Word(2, "review", day(1), day(1), new_customer=1),
+        Word(2, "referral", day(1), day(1)),
+    ]
+    log = Logs(shop_of(rows(advocacy=words)), SETTINGS).recommendations
+    assert (log.key.tolist(), ((log.visible - NOW) // DAY).tolist()) == ([0], [4])
+
+
 def test_orders_of_the_referred_are_the_first_referrers_once_both_are_known() -> None:
     words = [
         Word(1, "referral", day(3), day(3), new_customer=0),
@@ -107,9 +152,11 @@ def test_orders_of_the_referred_are_the_first_referrers_once_both_are_known() ->
 
 
 def test_tables_that_are_not_there_have_logs_in_which_nothing_happens() -> None:
-    shop = replace(shop_of(rows([line(1, 1)])), support=None, contacts=None, advocacy=None, products=None)
+    shop = replace(
+        shop_of(rows([line(1, 1)])), support=None, contacts=None, advocacy=None, products=None, customers=None
+    )
     logs, full = Logs(shop, SETTINGS), Logs(shop_of(rows([line(1, 1)])), SETTINGS)
-    for name in ("support", "contacts", "advocacy", "referred"):
+    for name in ("support", "contacts", "answers", "advocacy", "referred", "recommendations", "births"):
         assert len(getattr(logs, name)) == 0
         assert set(getattr(logs, name).columns) == set(getattr(full, name).columns)
     assert logs.lines.columns["category"].tolist() == [-1]

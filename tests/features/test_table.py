@@ -47,7 +47,7 @@ def test_the_frame_names_customers_and_moments() -> None:
 def test_a_feature_is_absent_where_its_table_or_column_is() -> None:
     poor = replace(SHOP, support=None, given=frozenset({"orders", "contacts"}))
     families = {feature.family for feature in features_of(poor, SETTINGS)}
-    assert families == {"recency", "frequency", "tenure", "money", "rhythm", "season", "contacts"}
+    assert families == {"recency", "frequency", "tenure", "money", "rhythm", "season", "contacts", "stage"}
     assert "discount_share" not in {feature.name for feature in features_of(poor, SETTINGS)}
 
 

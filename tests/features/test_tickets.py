@@ -19,9 +19,10 @@ def told(*events: tuple[str, int, int] | tuple[str, int, int, int]) -> dict[str,
     ]
     log = Logs(shop_of(rows(support=given)), SETTINGS).support
     found = {name: log.columns[name].tolist() for name in COLUMNS}
-    for name in ("reply_wait", "resolution", "last_resolution"):
+    for name in ("reply_wait", "resolution", "last_resolution", "last_reply_wait"):
         found[name] = [value // DAY for value in found[name]]
-    found["oldest_open"] = [NEVER if value == NEVER else (value - NOW) // DAY for value in found["oldest_open"]]
+    for name in ("oldest_open", "oldest_unanswered"):
+        found[name] = [NEVER if value == NEVER else (value - NOW) // DAY for value in found[name]]
     return found
 
 
@@ -94,6 +95,28 @@ def test_a_ticket_of_two_customers_is_two_tickets() -> None:
     log = Logs(shop_of(rows(support=given)), SETTINGS).support
     assert log.columns["tickets_open"].tolist() == [1, 0]
     assert log.columns["closings"].tolist() == [0, 0]
+
+
+def test_a_ticket_is_unanswered_until_the_first_reply_and_again_when_it_is_reopened() -> None:
+    found = told(
+        ("opened", 1, 0), ("opened", 2, 1), ("replied", 3, 0), ("closed", 4, 0), ("reopened", 5, 0), ("closed", 6, 1)
+    )
+    assert found["oldest_unanswered"] == [1, 1, 2, 2, 2, 5]
+
+
+def test_a_reply_entered_late_answers_all_the_same() -> None:
+    assert told(("opened", 1, 0), ("opened", 2, 1), ("replied", 2, 0, 9))["oldest_unanswered"] == [1, 1, 2]
+
+
+def test_the_wait_for_the_first_reply_given_last() -> None:
+    found = told(("opened", 1, 0), ("opened", 2, 1), ("replied", 3, 1), ("replied", 6, 0), ("replied", 7, 1))
+    assert found["last_reply_wait"] == [-1, -1, 1, 5, 5]
+
+
+def test_the_last_first_reply_can_be_another_when_the_story_changes() -> None:
+    # Ticket 1 got its first reply on day 8, until it is heard that it had one on day 6 already.
+    found = told(("opened", 1, 0), ("opened", 5, 1), ("replied", 7, 0), ("replied", 8, 1), ("replied", 6, 1, 9))
+    assert found["last_reply_wait"] == [-1, -1, 6, 3, 6]
 
 
 def test_work_outside_tickets_leaves_the_state() -> None:

@@ -10,6 +10,7 @@ from tests.models.promises import OrderTimePromises
 from tests.models.shops import HISTORY_DAYS, Training, made_shop
 
 from regulars.features.shop import DAY
+from regulars.features.table import FeatureTable
 from regulars.models.hazard_rows import ADDED, EDGES, SEASONAL, HazardRows, bgnbd_hazards, unfold
 from regulars.models.order_time import OrderTimeModel, tree_weight
 
@@ -32,6 +33,22 @@ def shop() -> Training:
 @pytest.fixture(scope="module")
 def fitted(shop: Training) -> OrderTimeModel:
     return OrderTimeModel(rounds=30, least_rows=20).fit(shop.table, shop.orders)
+
+
+def with_calendar(table: FeatureTable) -> FeatureTable:
+    """The table with the day of the year in front, set so that it gives away who is who."""
+    names, values = ("day_of_year", *table.names), np.column_stack([table.customer, table.values])
+    return dataclasses.replace(table, names=names, values=values)
+
+
+def test_the_calendar_of_the_table_is_not_looked_at(shop: Training, fitted: OrderTimeModel) -> None:
+    table = with_calendar(shop.table)
+    again = OrderTimeModel(rounds=30, least_rows=20).fit(table, shop.orders)
+    np.testing.assert_array_equal(
+        again.predict_curves(table).expected_orders(90), fitted.predict_curves(shop.table).expected_orders(90)
+    )
+    assert again.reasons(table.take(np.arange(9)), 90) == fitted.reasons(shop.table.take(np.arange(9)), 90)
+    assert again.importance() == fitted.importance()
 
 
 def rows(came: int, count: int) -> HazardRows:

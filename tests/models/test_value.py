@@ -83,3 +83,11 @@ def test_nobody_watched_is_an_error(shop: Training) -> None:
 
     with pytest.raises(ValueError, match="no customer was watched for a whole horizon of 90 days"):
         ValueModel().fit(shop.table, shop.curves, unwatched)
+
+
+def test_the_calendar_of_the_table_is_not_looked_at(shop: Training) -> None:
+    names, values = (*shop.table.names, "day_of_year"), np.column_stack([shop.table.values, shop.value.margin])
+    table = dataclasses.replace(shop.table, names=names, values=values)
+    one, other = (ValueModel(rounds=8, least_rows=20).fit(x, shop.curves, shop.value) for x in (table, shop.table))
+    found = one.predict(table, shop.curves, 90)
+    np.testing.assert_array_equal(found.high, other.predict(shop.table, shop.curves, 90).high)

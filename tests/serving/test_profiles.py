@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regulars.features.shop import NEVER, Shop, as_time
-from regulars.serving.profiles import days_to_birthday, profiles
+from regulars.features.shop import Shop, as_time
+from regulars.serving.profiles import profiles
 
 NOW = as_time("2024-03-01")
 
@@ -39,20 +39,3 @@ def test_owner_and_leaving(make_shop: Callable[..., Shop]) -> None:
     found = profiles(make_shop([("a", "2024-01-01", "p", 10.0)], customers=given), NOW)
     assert found.owner.tolist() == ["Ann", "Bob"]
     assert found.allowed.tolist() == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("born", "today", "days"),
-    [
-        ("1980-03-01", "2024-03-01", 0),
-        ("1980-03-03", "2024-03-01", 2),
-        ("1980-02-29", "2024-02-28", 1),
-        ("1980-02-29", "2023-02-28", 1),
-        ("1980-02-28", "2023-03-01", 364),
-        ("1980-01-01", "2023-12-31", 1),
-    ],
-)
-def test_days_to_the_birthday(born: str, today: str, days: int) -> None:
-    found = days_to_birthday(np.array([as_time(born), NEVER]), as_time(today))
-    assert found[0] == days
-    assert np.isnan(found[1])

@@ -1,0 +1,264 @@
+"""Order lines as they come in plain columns, made into the integers of a shop, compiled.
+
+Most data is plain: moments as timestamps, numbers as numbers with a few decimals. For it, the exact decimals that the
+checks work with (`checks`, `encoding`) can be had in 64-bit integers, at the speed of memory. Whatever is not so plain
+(more than six decimals of a price, three of a quantity, values out of range, a line without any) is not decided here:
+`NotPlainError` says so, and the careful way through DuckDB looks at it, which knows every form and every fault. Where
+both give an answer it is the same, to the last unit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from regulars.features.shop import I64, MONEY, PIECES
+
+F64 = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+
+_MICRO = 1_000_000
+"""Units of a price, cost, amount or discount here; times those of a quantity they are a billionth."""
+_BILLION = _MICRO * PIECES
+_UNIT = _BILLION // MONEY
+"""Billionths in one unit of money."""
+_EXACT = 1e15
+"""Decimals of up to 15 digits and doubles name each other, so below this many units nothing is lost."""
+_MOST_MONEY = 100_000_000_000
+_MOST_NUMBER = 1_000_000_000
+_MOST_GROSS = 4_000_000_000
+"""A line's value whose billionths surely fit."""
+_FAULT = np.iinfo(np.int64).max
+
+
+class NotPlainError(Exception):
+    """The columns are not plain; the careful way has to look at them."""
+
+
+@njit(cache=True, nogil=True)
+def _units(value: float, scale: int, most: float) -> int:
+    """The value in units of 1/scale where it is a decimal with so many places and at most `most`; else a fault."""
+    units = np.rint(value * scale)
+    if not abs(value) <= most or abs(units) >= _EXACT or units / scale != value:
+        return _FAULT
+    return int(units)
+
+
+@njit(cache=True, nogil=True)
+def _money(billionths: int) -> int:
+    """Billionths in units of money, rounded half away from zero."""
+    if billionths < 0:
+        return -((-billionths + _UNIT // 2) // _UNIT)
+    return (billionths + _UNIT // 2) // _UNIT
+
+
+@njit(cache=True, nogil=True)
+def _margin(size: int, units: int, pieces: int, cost: float, known_cost: int, share: int) -> int:
+    """Margin of a line of this size (billionths; `units` rounded): less the goods' cost, or a share of it."""
+    if not np.isnan(cost):
+        micro = _units(cost, _MICRO, _MOST_MONEY)
+        if micro == _FAULT or micro < 0 or cost * (pieces / PIECES) > _MOST_GROSS:
+            return _FAULT
+        return _money(size - micro * pieces)
+    if known_cost >= 0:
+        if known_cost * (pieces / _BILLION) > _MOST_GROSS:
+            return _FAULT
+        return _money(size - known_cost * pieces)
+    whole, rest = units // _MICRO, units % _MICRO
+    return whole * share + (rest * share + _MICRO // 2) // _MICRO
+
+
+@njit(cache=True, nogil=True)
+def line_values(
+    amount: F64, quantity: F64, price: F64, cost: F64, discount: F64, known_cost: I64, share: int
+) -> NDArray[np.int64]:
+    """Quantity, revenue, margin and discount of order lines, as `shop.OrderLines` has them.
+
+    Args:
+        amount: (n,) what was paid, NaN where it is not given; as all that follow, of length 0 where nobody gives any.
+        quantity: (n,) pieces.
+        price: (n,) price of a piece.
+        cost: (n,) cost of a piece, as the line says.
+        discount: (n,) money taken off.
+        known_cost: (n,) cost of a piece as known for the product, in millionths, -1 where not known; or none.
+        share: millionths of revenue that are margin where no cost is known.
+
+    Returns:
+        (4, n); or of length 0 where a line is not plain.
+    """
+    n = max(len(amount), len(quantity))
+    out = np.empty((4, n), np.int64)
+    none = out[:, :0]
+    for i in range(n):
+        pieces = PIECES
+        if len(quantity) and not np.isnan(quantity[i]):
+            pieces = _units(quantity[i], PIECES, _MOST_NUMBER)
+        off = 0
+        if len(discount) and not np.isnan(discount[i]):
+            off = _units(discount[i], _MICRO, _MOST_MONEY)
+        if pieces == _FAULT or not 0 <= off < _FAULT:
+            return none
+        if len(amount) and not np.isnan(amount[i]):
+            gross = _units(amount[i], _MICRO, _MOST_GROSS)
+            if gross == _FAULT:
+                return none
+            gross, taken = gross * PIECES, 0
+        elif len(quantity) and len(price) and not np.isnan(quantity[i] * price[i]):
+            micro = _units(price[i], _MICRO, _MOST_MONEY)
+            if micro == _FAULT or abs(price[i] * quantity[i]) > _MOST_GROSS:
+                return none
+            gross, taken = micro * pieces, off
+        else:
+            return none
+        sign = -1 if pieces < 0 or gross < 0 else 1
+        pieces = abs(pieces)
+        size = max(abs(gross) - taken * PIECES, 0)
+        units = _money(size)
+        margin = _margin(
+            size, units, pieces, cost[i] if len(cost) else np.nan, known_cost[i] if len(known_cost) else -1, share
+        )
+        if margin == _FAULT:
+            return none
+        some = units != 0 and pieces != 0
+        out[0, i] = sign * pieces if some else 0
+        out[1, i] = sign * units if some else 0
+        out[2, i] = sign * margin if some else 0
+        out[3, i] = (off + _MICRO // MONEY // 2) // (_MICRO // MONEY)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _word(data: Bytes, first: int, end: int) -> int:
+    """Up to eight bytes as a number that is ordered as they are."""
+    word = np.uint64(0)
+    for k in range(8):
+        byte = data[first + k] if first + k < end else np.uint8(0)
+        word = (word << np.uint64(8)) | np.uint64(byte)
+    return word
+
+
+@njit(cache=True, nogil=True)
+def _compare(offset: NDArray[Any], data: Bytes, heads: NDArray[np.uint64], a: int, b: int, i: int, j: int) -> int:
+    """Below, at or above 0 as text `i` (whose first bytes are `heads[a]`) stands before, is or stands after `j`."""
+    if heads[a] != heads[b]:
+        return -1 if heads[a] < heads[b] else 1
+    first, end, other, stop = offset[i] + 8, offset[i + 1], offset[j] + 8, offset[j + 1]
+    while first < end and other < stop:
+        if data[first] != data[other]:
+            return -1 if data[first] < data[other] else 1
+        first += 1
+        other += 1
+    # Padding is equal to zero bytes, so texts of up to eight bytes are told apart by their lengths.
+    longer = (end - offset[i]) - (stop - offset[j])
+    return -1 if longer < 0 else (1 if longer > 0 else 0)
+
+
+@njit(cache=True, nogil=True)
+def _is_plain(offset: NDArray[Any], data: Bytes, i: int) -> bool:
+    """Whether a text is an id as it stands: not empty, no space at its ends, no number with a fraction of zeros."""
+    first, end = offset[i], offset[i + 1]
+    if end <= first or data[first] <= 32 or data[end - 1] <= 32:
+        return False
+    last = end - 1
+    while last > first and data[last] == 48:  # 0
+        last -= 1
+    return last == end - 1 or data[last] != 46  # a full stop
+
+
+@njit(cache=True, nogil=True)
+def order_codes(start: I64, rows: I64, offset: NDArray[Any], data: Bytes) -> I64:
+    """A code for the order of each line, unique over all customers and rising with the id among those of one.
+
+    Args:
+        start: (customers + 1,) where each customer's rows begin in `rows`.
+        rows: positions of the lines.
+        offset: (lines + 1,) where the text of each line's order id begins in `data`.
+        data: UTF-8.
+
+    Returns:
+        (len(rows),) codes, below len(rows); of length 0 where an id is not plain.
+    """
+    codes = np.empty(len(rows), np.int64)
+    heads = np.empty(len(rows), np.uint64)
+    for r in range(len(rows)):
+        if not _is_plain(offset, data, rows[r]):
+            return codes[:0]
+        heads[r] = _word(data, offset[rows[r]], offset[rows[r] + 1])
+    run = np.empty(len(rows), np.int64)  # for each row, the run of lines of one order that it stands in
+    held, spare = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    for key in range(len(start) - 1):
+        first, end = start[key], start[key + 1]
+        runs = 0
+        for r in range(first, end):
+            if r == first or _compare(offset, data, heads, r - 1, r, rows[r - 1], rows[r]) != 0:
+                held[first + runs] = r
+                runs += 1
+            run[r] = first + runs - 1
+        _sort_runs(held, spare, first, first + runs, rows, offset, data, heads)
+        code = first - 1
+        for k in range(first, first + runs):
+            r = held[k]
+            if k == first or _compare(offset, data, heads, held[k - 1], r, rows[held[k - 1]], rows[r]) != 0:
+                code += 1
+            spare[run[r]] = code
+        for r in range(first, end):
+            codes[r] = spare[run[r]]
+    return codes
+
+
+@njit(cache=True, nogil=True)
+def _sort_runs(
+    held: I64,
+    spare: I64,
+    first: int,
+    end: int,
+    rows: I64,
+    offset: NDArray[Any],
+    data: Bytes,
+    heads: NDArray[np.uint64],
+) -> None:
+    """Sorts `held[first:end]`, positions in `rows`, by the texts: merged from the bottom up."""
+    width = 1
+    while width < end - first:
+        for low in range(first, end, 2 * width):
+            middle, high = min(low + width, end), min(low + 2 * width, end)
+            if middle >= high:
+                continue
+            a, b = held[middle - 1], held[middle]
+            if _compare(offset, data, heads, a, b, rows[a], rows[b]) <= 0:
+                continue
+            spare[low:middle] = held[low:middle]
+            i, j, k = low, middle, low
+            while i < middle:
+                if j < high:
+                    a, b = spare[i], held[j]
+                    if _compare(offset, data, heads, b, a, rows[b], rows[a]) < 0:
+                        held[k] = b
+                        j += 1
+                        k += 1
+                        continue
+                held[k] = spare[i]
+                i += 1
+                k += 1
+        width *= 2
+
+
+@njit(cache=True, nogil=True)
+def rows_by_key(key: NDArray[Any], keys: int) -> tuple[I64, I64]:
+    """Where each key's rows begin, and the rows' positions, key by key and within one in their order; none below 0."""
+    start = np.zeros(keys + 1, np.int64)
+    for i in range(len(key)):
+        if key[i] >= 0:
+            start[key[i] + 1] += 1
+    for k in range(keys):
+        start[k + 1] += start[k]
+    rows = np.empty(start[keys], np.int64)
+    place = start[:keys].copy()
+    for i in range(len(key)):
+        if key[i] >= 0:
+            rows[place[key[i]]] = i
+            place[key[i]] += 1
+    return start, rows
