@@ -24,6 +24,8 @@ REAL_CONFIG := examples/online-retail-ii.toml
 JOBS := 2
 HTTP_PORT := 8000
 UI_PORT := 5000
+# Every script of benchmarks/ that can be run; the others are their parts.
+BENCH := $(patsubst benchmarks/%.py,%,$(shell grep -l '^if __name__' benchmarks/*.py | grep -v -E 'feature_(steps|peers)\.py'))
 # What `make ui` and `make serve` open: one's own where there is one, else the real data's, else the demo's.
 STORE := $(firstword $(wildcard mlflow.db build/real/mlflow.db build/demo/mlflow.db))
 MODEL := $(or $(REGULARS_MODEL),$(firstword $(wildcard champion build/real/champion build/demo/champion)))
@@ -119,11 +121,11 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## the benchmarks, one after another, into build/bench
-	@shopt -s nullglob; mkdir -p build/bench; \
-	for script in benchmarks/bench_*.py; do \
-	  name="$$(basename "$$script" .py)"; printf '\n== %s\n' "$$name"; \
-	  $(BIN)/python "$$script" | tee "build/bench/$$name.txt"; \
+bench: $(READY) ## the benchmarks, one after another, into build/bench (BENCH=features: that one alone)
+	@mkdir -p build/bench; \
+	for name in $(BENCH); do \
+	  printf '\n== %s\n' "$$name"; \
+	  $(BIN)/python "benchmarks/$$name.py" | tee "build/bench/$$name.txt"; \
 	done
 
 lock: $(READY) ## pin again after a change in pyproject.toml (UPGRADE=1 takes newer releases)
