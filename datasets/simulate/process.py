@@ -44,6 +44,8 @@ class Events:
 
     def columns(self) -> Columns:
         """All rows so far, in the order in which they were added."""
+        if not self.parts:
+            return {}
         return {name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
 
 
@@ -59,8 +61,8 @@ class History:
     announced: Bools
 
 
-def run(world: World, rng: Generator) -> History:
-    """All days of the parameters.
+def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
+    """All days of the parameters, with or without the true probabilities at the parameters' moments.
 
     Orders: customer, time, place (0 for a customer's first), is_accessory (an order for the accessory alone),
     has_gadget, has_accessory, campaign (under whose effect, or -1). Cases: customer, order (row of orders), opened,
@@ -69,7 +71,7 @@ def run(world: World, rng: Generator) -> History:
     state = first_state(world, rng)
     agenda: Agenda = defaultdict(list)
     orders, cases, contacts, outlooks = Events(), Events(), Events(), Events()
-    moments = set(world.parameters.moments)
+    moments = set(world.parameters.moments) if with_outlooks else set()
     n_orders = 0
     for day in range(world.parameters.days):
         if day in moments:

@@ -17,7 +17,7 @@ from numpy.random import Generator
 
 from regulars.datasets.simulate.arrays import NEVER, Bools, Floats, Ints
 from regulars.datasets.simulate.calendar import Calendar
-from regulars.datasets.simulate.campaigns import CampaignPlan
+from regulars.datasets.simulate.campaigns import CampaignPlan, play_of
 from regulars.datasets.simulate.parameters import ShopParameters
 from regulars.datasets.simulate.traits import Traits
 
@@ -94,7 +94,7 @@ def send_campaign(world: World, state: State, day: int) -> tuple[int, Ints]:
     campaign = world.plan.on(day)
     if campaign < 0:
         return campaign, np.empty(0, dtype=np.int64)
-    traits, play = world.traits, world.plan.play(campaign)
+    traits, play = world.traits, play_of(campaign)
     recency = day - state.last_order
     drawn = np.flatnonzero(
         world.plan.drawn[campaign]
