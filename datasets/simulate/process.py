@@ -9,26 +9,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from math import exp
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from regulars.datasets.simulate.arrays import NEVER, Bools, Columns, Floats, Ints
 from regulars.datasets.simulate.outlook import outlook
-from regulars.datasets.simulate.state import (
-    Agenda,
-    State,
-    World,
+from regulars.datasets.simulate.rates import (
+    Person,
+    Rules,
+    Today,
     accessory_order_probability,
     accessory_wanted,
     buying_stages,
-    first_state,
+    compiled,
+    gap_goes_on,
     leaving_hazard,
-    regular_order_probability,
-    send_campaign,
-    settle_grudges,
 )
+from regulars.datasets.simulate.state import Agenda, People, State, World, first_state, send_campaign, settle_grudges
 
+_REGULAR, _FOR_ACCESSORY = 1, 2
 AGENT_SKILL = np.array([0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6])  # share of badly handled tickets against the mean agent
 
 
@@ -81,8 +83,7 @@ def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
         if campaign >= 0:
             held_out = world.plan.held_out[campaign, drawn]
             contacts.add(customer=drawn, campaign=np.full(len(drawn), campaign), held_out=held_out)
-        _leave(world, state, day)
-        new = _buy(world, state, day, rng)
+        new = _leave_and_buy(world, state, day, rng)
         orders.add(**new)
         cases.add(**_open_cases(world, new, n_orders, agenda, rng))
         n_orders += len(new["customer"])
@@ -93,40 +94,96 @@ def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
     )
 
 
-def _leave(world: World, state: State, day: int) -> None:
-    """Customers leave at the first instant of the day, some saying so; belief falls by what their silence tells."""
-    present = world.traits.sign_up_day < day
-    hazard = np.where(present, leaving_hazard(world, state, day), 0.0)
-    state.leave_clock += hazard
-    leaves = (state.left_day > day) & (state.leave_clock >= state.leave_threshold)
-    state.left_day[leaves] = day
-    state.announced |= leaves & world.traits.announces
-    chance = -np.expm1(-hazard)
-    state.belief *= (1 - chance) / (1 - state.belief * chance * world.parameters.announce_share)
-    state.belief[state.announced] = 0.0
+def _leave_and_buy(world: World, state: State, day: int, rng: Generator) -> Columns:
+    """Customers leave at the first instant of the day, some saying so; of those who stayed, some order.
+
+    Clocks and wishes for accessories follow, and beliefs fall by what silence tells.
+    """
+    calendar, traits = world.calendar, world.traits
+    today = Today(int(calendar.day_of_year[day]), float(calendar.weekly[day]), float(calendar.yearly[day]))
+    luck = rng.random(len(traits))
+    comes = _pass_day(
+        world.rules, world.people, traits.sign_up_day, traits.prospect, traits.announces, today, state, day, luck
+    )
+    customer = np.flatnonzero(comes)
+    return _take_orders(world, state, day, customer, comes[customer] == _FOR_ACCESSORY, rng)
 
 
-def _buy(world: World, state: State, day: int, rng: Generator) -> Columns:
-    """The orders of the day; clocks, beliefs and wishes for accessories follow."""
-    traits = world.traits
-    present = traits.sign_up_day < day
-    stages = np.where(present, buying_stages(world, state, day), 0.0)
-    by_accessory = np.where(present, accessory_order_probability(world, state, day), 0.0)
-    chance = 1 - (1 - regular_order_probability(state, traits.shape, stages)) * (1 - by_accessory)
-    state.belief *= (1 - chance) / (1 - state.belief * chance)
-    state.clock += stages
-    active = state.left_day > day
-    arrives = (traits.sign_up_day == day) & ~traits.prospect
-    regular = (active & (state.clock >= state.threshold) & present) | arrives
-    fetches = active & ~regular & (rng.random(len(traits)) < by_accessory)
-    customer = np.flatnonzero(regular | fetches)
-    return _take_orders(world, state, day, customer, fetches[customer], rng)
+@compiled
+def _pass_day(
+    rules: Rules,
+    people: People,
+    sign_up_day: Ints,
+    prospect: Bools,
+    announces: Bools,
+    today: Today,
+    state: State,
+    day: int,
+    luck: Floats,
+) -> NDArray[np.int8]:
+    """Who comes on the day: 0 for nobody, else for a regular order or for an accessory alone."""
+    rate, shape, season, leave, effect, birthday = people
+    (
+        orders,
+        _,
+        clock,
+        threshold,
+        leave_clock,
+        leave_threshold,
+        left_day,
+        announced,
+        grudge,
+        last_contact,
+        _,
+        gadget_day,
+        believed,
+    ) = state
+    comes = np.zeros(len(rate), np.int8)
+    for i in range(len(comes)):
+        if sign_up_day[i] >= day:
+            comes[i] = _REGULAR if sign_up_day[i] == day and not prospect[i] else 0
+            continue
+        if announced[i]:
+            continue
+        person = Person(rate[i], shape[i], season[i], leave[i], effect[i], birthday[i])
+        contact = day - last_contact[i] < rules.campaign_days
+
+        hazard = leaving_hazard(rules, person, orders[i], grudge[i], contact)
+        leave_clock[i] += hazard
+        if left_day[i] > day and leave_clock[i] >= leave_threshold[i]:
+            left_day[i] = day
+            if announces[i]:
+                announced[i], believed[i] = True, 0.0
+                continue
+        belief, stays = believed[i], exp(-hazard)
+        belief *= stays / (1 - belief * (1 - stays) * rules.announce_share)
+
+        stages = buying_stages(rules, person, today, orders[i], contact)
+        by_accessory = accessory_order_probability(rules, gadget_day[i], day)
+        none = gap_goes_on(shape[i], orders[i], clock[i], stages, exp(-stages)) * (1 - by_accessory)
+        believed[i] = belief * none / (1 - belief * (1 - none))
+        clock[i] += stages
+        if left_day[i] > day:
+            if clock[i] >= threshold[i]:
+                comes[i] = _REGULAR
+            elif luck[i] < by_accessory:
+                comes[i] = _FOR_ACCESSORY
+    return comes
+
+
+@compiled
+def _wanted(rules: Rules, gadget_day: Ints, day: int) -> Floats:
+    """Probabilities that accessories are still wanted."""
+    found = np.empty(len(gadget_day))
+    for at in range(len(found)):
+        found[at] = accessory_wanted(rules, gadget_day[at], day)
+    return found
 
 
 def _take_orders(world: World, state: State, day: int, customer: Ints, is_accessory: Bools, rng: Generator) -> Columns:
     parameters, traits, n = world.parameters, world.traits, len(customer)
     regular = customer[~is_accessory]
-    wanted = rng.random(n) < accessory_wanted(world, state, day)[customer]
+    wanted = rng.random(n) < _wanted(world.rules, state.gadget_day[customer], day)
     has_gadget = (rng.random(n) < parameters.gadget_share) & ~is_accessory
     at_once = has_gadget & (rng.random(n) < parameters.accessory_same_order)
     under_contact = day - state.last_contact[customer] < parameters.campaign_days
