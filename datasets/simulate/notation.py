@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from regulars.datasets.simulate.arrays import NEVER, Floats, Ints
+from regulars.datasets.simulate.arrays import NEVER, Bools, Floats, Ints
 from regulars.datasets.simulate.blocks import Block
 from regulars.datasets.simulate.parameters import ShopParameters
 
@@ -23,6 +23,7 @@ class Notation:
     """The notation of one block. Codes count from 0 within it; negative codes are empty cells."""
 
     start: np.datetime64  # of the history
+    end: np.datetime64
     first_customer: int = 0  # customers in the blocks before this one
     customer_width: int = 6
     block_prefix: str = ""  # stands before the numbers of orders and tickets, which each block counts from 1
@@ -32,7 +33,8 @@ class Notation:
         """One block's notation. In a shop of one block, ids carry no block."""
         prefix = "" if block.count == 1 else f"{block.number + 1:0{len(str(block.count))}d}"
         width = max(6, len(str(block.shop_customers)))
-        return cls(np.datetime64(parameters.start, "us"), block.first_customer, width, prefix)
+        start, end = (np.datetime64(day, "us") for day in (parameters.start, parameters.end))
+        return cls(start, end, block.first_customer, width, prefix)
 
     def times(self, days: Floats | Ints) -> NDArray[np.datetime64]:
         """To the second; infinite days and NEVER are no time."""
@@ -40,6 +42,10 @@ class Notation:
         seconds = np.round(np.where(never, 0.0, days) * _DAY_SECONDS).astype(np.int64)
         moments = self.start.astype("datetime64[us]") + seconds.astype("timedelta64[s]").astype("timedelta64[us]")
         return np.where(never, np.datetime64("NaT", "us"), moments)
+
+    def is_past(self, days: Floats | Ints) -> Bools:
+        """Whether it is written as a moment before the end of the history."""
+        return np.asarray(self.times(days) < self.end)
 
     def customers(self, codes: Ints) -> pd.Series:
         """C000001 is the first to sign up (in each block of a large shop, its first)."""

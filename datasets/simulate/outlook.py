@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regulars.datasets.simulate.arrays import Bools, Columns, Floats, Ints
+from regulars.datasets.simulate.arrays import Bools, Columns, Floats, Ints, compiled
 from regulars.datasets.simulate.rates import (
     Person,
     Rules,
     Today,
     accessory_order_probability,
     buying_stages,
-    compiled,
     gap_goes_on,
     leaving_hazard,
 )
@@ -104,14 +103,9 @@ def _coming_contacts(world: World, state: State, day: int) -> _Campaigns:
 
 
 def _open_tickets(world: World, agenda: Agenda, day: int) -> _Tickets:
-    n = len(world.traits)
-    due = [(after, e) for after in range(world.rules.horizon_days) for e in agenda.get(day + after - 1, ())]
-    whose = np.concatenate([np.empty(0, np.int64), *(customers for _, (customers, _) in due)])
-    after = np.concatenate([np.empty(0, np.int64), *(np.full(len(customers), at) for at, (customers, _) in due)])
-    change = np.concatenate([np.empty(0), *(change for _, (_, change) in due)])
-    by_customer = np.argsort(whose, kind="stable")
-    first = np.concatenate(([0], np.cumsum(np.bincount(whose, minlength=n))))
-    return _Tickets(first, after[by_customer], change[by_customer])
+    order = np.lexsort((agenda.day, agenda.customer))
+    first = np.concatenate(([0], np.cumsum(np.bincount(agenda.customer, minlength=len(world.traits)))))
+    return _Tickets(first, agenda.day[order] + 1 - day, agenda.change[order])
 
 
 @compiled

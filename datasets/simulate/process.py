@@ -7,7 +7,6 @@ ticket, which well or badly handled changes the risk of leaving.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from math import exp
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from regulars.datasets.simulate.arrays import NEVER, Bools, Columns, Floats, Ints
+from regulars.datasets.simulate.arrays import NEVER, Bools, Columns, Floats, Ints, compiled
 from regulars.datasets.simulate.outlook import outlook
 from regulars.datasets.simulate.rates import (
     Person,
@@ -24,7 +23,6 @@ from regulars.datasets.simulate.rates import (
     accessory_order_probability,
     accessory_wanted,
     buying_stages,
-    compiled,
     gap_goes_on,
     leaving_hazard,
 )
@@ -71,7 +69,7 @@ def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
     closed, bad, complaint, agent. Contacts: customer, campaign, held_out.
     """
     state = first_state(world, rng)
-    agenda: Agenda = defaultdict(list)
+    agenda = Agenda()
     orders, cases, contacts, outlooks = Events(), Events(), Events(), Events()
     moments = set(world.parameters.moments) if with_outlooks else set()
     n_orders = 0
@@ -155,13 +153,15 @@ def _pass_day(
             if announces[i]:
                 announced[i], believed[i] = True, 0.0
                 continue
+        # Bayes' rule, for a day without a goodbye and without an order.
         belief, stays = believed[i], exp(-hazard)
-        belief *= stays / (1 - belief * (1 - stays) * rules.announce_share)
+        silent = 1 - belief * (1 - stays) * rules.announce_share
+        belief *= stays
 
         stages = buying_stages(rules, person, today, orders[i], contact)
         by_accessory = accessory_order_probability(rules, gadget_day[i], day)
         none = gap_goes_on(shape[i], orders[i], clock[i], stages, exp(-stages)) * (1 - by_accessory)
-        believed[i] = belief * none / (1 - belief * (1 - none))
+        believed[i] = belief * none / (silent - belief * (1 - none))
         clock[i] += stages
         if left_day[i] > day:
             if clock[i] >= threshold[i]:
@@ -171,49 +171,61 @@ def _pass_day(
     return comes
 
 
-@compiled
-def _wanted(rules: Rules, gadget_day: Ints, day: int) -> Floats:
-    """Probabilities that accessories are still wanted."""
-    found = np.empty(len(gadget_day))
-    for at in range(len(found)):
-        found[at] = accessory_wanted(rules, gadget_day[at], day)
-    return found
-
-
 def _take_orders(world: World, state: State, day: int, customer: Ints, is_accessory: Bools, rng: Generator) -> Columns:
     parameters, traits, n = world.parameters, world.traits, len(customer)
     regular = customer[~is_accessory]
-    wanted = rng.random(n) < _wanted(world.rules, state.gadget_day[customer], day)
-    has_gadget = (rng.random(n) < parameters.gadget_share) & ~is_accessory
-    at_once = has_gadget & (rng.random(n) < parameters.accessory_same_order)
-    under_contact = day - state.last_contact[customer] < parameters.campaign_days
-    orders: Columns = {
-        "customer": customer,
-        "time": day + _time_of_day(n, rng),
-        "place": state.orders[customer],
-        "is_accessory": is_accessory,
-        "has_gadget": has_gadget,
-        "has_accessory": is_accessory | (wanted & ~has_gadget) | at_once,
-        "campaign": np.where(under_contact, state.last_campaign[customer], -1),
-    }
-    state.gadget_day[customer] = np.where(has_gadget & ~at_once, day, -NEVER)
-    state.orders[customer] += 1
-    state.last_order[customer] = day
-    state.belief[customer] = 1.0
-    # An order for an accessory alone comes on top: the gap to the next regular order goes on.
-    state.clock[regular] = 0.0
+    lots = rng.random((4, n))
+    hours = rng.standard_normal((2, n))
+    time = day + _time_of_day(lots[3], hours, rng.uniform(-0.4, 0.4, n))
+    rules = world.rules, parameters.gadget_share, parameters.accessory_same_order
+    place, has_gadget, has_accessory, campaign = _note_orders(rules, state, day, customer, is_accessory, lots)
     state.threshold[regular] = rng.gamma(traits.shape[regular], 1.0)
     drops_out = rng.random(len(regular)) < traits.dropout[regular]
     state.left_day[regular[drops_out]] = day + 1
     state.belief[regular] = 1 - traits.dropout[regular]
-    return orders
+    return {
+        "customer": customer,
+        "time": time,
+        "place": place,
+        "is_accessory": is_accessory,
+        "has_gadget": has_gadget,
+        "has_accessory": has_accessory,
+        "campaign": campaign,
+    }
 
 
-def _time_of_day(size: int, rng: Generator) -> Floats:
+@compiled
+def _note_orders(
+    rules: tuple[Rules, float, float], state: State, day: int, customer: Ints, is_accessory: Bools, lots: Floats
+) -> tuple[Ints, Bools, Bools, Ints]:
+    """Place, has_gadget, has_accessory and campaign of the orders of a day; the state follows."""
+    model, gadget_share, same_order = rules
+    n = len(customer)
+    place, campaign = np.empty(n, np.int64), np.full(n, -1)
+    has_gadget, has_accessory = np.empty(n, np.bool_), np.empty(n, np.bool_)
+    for at in range(n):
+        i = customer[at]
+        wanted = lots[0, at] < accessory_wanted(model, state.gadget_day[i], day)
+        has_gadget[at] = lots[1, at] < gadget_share and not is_accessory[at]
+        at_once = has_gadget[at] and lots[2, at] < same_order
+        has_accessory[at] = is_accessory[at] or (wanted and not has_gadget[at]) or at_once
+        if day - state.last_contact[i] < model.campaign_days:
+            campaign[at] = state.last_campaign[i]
+        state.gadget_day[i] = day if has_gadget[at] and not at_once else -NEVER
+        place[at] = state.orders[i]
+        state.orders[i] += 1
+        state.last_order[i] = day
+        state.belief[i] = 1.0
+        if not is_accessory[at]:
+            # An order for an accessory alone comes on top: the gap to the next regular order goes on.
+            state.clock[i] = 0.0
+    return place, has_gadget, has_accessory, campaign
+
+
+def _time_of_day(lot: Floats, hours: Floats, shift: Floats) -> Floats:
     """Around noon or in the evening, as a fraction of a day."""
-    evening = rng.random(size) < 0.4
-    hour = np.where(evening, rng.normal(19.5, 1.6, size), rng.normal(12.5, 2.2, size))
-    return np.asarray(np.clip(hour + rng.uniform(-0.4, 0.4, size), 6.5, 23.4) / 24)
+    hour = np.where(lot < 0.4, 19.5 + 1.6 * hours[0], 12.5 + 2.2 * hours[1])
+    return np.asarray(np.clip(hour + shift, 6.5, 23.4) / 24)
 
 
 def _open_cases(world: World, orders: Columns, first_row: int, agenda: Agenda, rng: Generator) -> Columns:
@@ -225,13 +237,10 @@ def _open_cases(world: World, orders: Columns, first_row: int, agenda: Agenda, r
     agent = rng.integers(0, len(AGENT_SKILL), n)
     bad = rng.random(n) < np.minimum(parameters.badly_handled_share * AGENT_SKILL[agent], 1.0)
     complaint = rng.random(n) < parameters.complaint_share
-    opened = orders["time"][row] + rng.exponential(4.0, n)
+    customer, opened = orders["customer"][row], orders["time"][row] + rng.exponential(4.0, n)
     closed = opened + np.where(bad, rng.gamma(4.0, 2.0, n) + 1.0, rng.gamma(2.0, 0.6, n) + 0.05)
     change = np.where(bad, np.where(complaint, 1.0, 0.4), np.where(complaint, -parameters.bond, 0.0))
-    customer, closing_day = orders["customer"][row], np.floor(closed).astype(np.int64)
-    for day in np.unique(closing_day):
-        that_day = closing_day == day
-        agenda[int(day)].append((customer[that_day], change[that_day]))
+    agenda.add(customer, np.floor(closed).astype(np.int64), change)
     return {
         "customer": customer,
         "order": first_row + row,

@@ -9,13 +9,10 @@ from __future__ import annotations
 from math import exp
 from typing import NamedTuple
 
-from numba import njit
+from regulars.datasets.simulate.arrays import compiled
 
 MAX_GRUDGE = 3.0
 MIN_GRUDGE = -1.0
-compiled = njit(cache=True, nogil=True, error_model="numpy")
-"""No divisor is zero, so none is checked for it."""
-
 _FORGOTTEN = 60  # mean waits after which nobody wants an accessory: e^-60 is lost beside any number that it meets
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.random import Generator
 
 from regulars.datasets.simulate import truth
-from regulars.datasets.simulate.arrays import Ints
+from regulars.datasets.simulate.arrays import Bools, Columns, Ints
 from regulars.datasets.simulate.assortment import Assortment, Shelf, make_assortment
 from regulars.datasets.simulate.baskets import fill_baskets
 from regulars.datasets.simulate.blocks import BLOCK_CUSTOMERS, Block, blocks_of, shop_streams
@@ -153,9 +153,10 @@ def block_frames(foundation: Foundation, block: Block, *, with_truth: bool = Tru
     reviewed = reviews(traits, history, rng["people"])
     club, goodbye = club_times(traits, history), goodbye_days(history)
 
+    known = notation.is_past(lines["time"])
     tables = {
-        "orders": orders_frame(notation, lines),
-        "support": support_frame(notation, support),
+        "orders": orders_frame(notation, _rows(lines, known)),
+        "support": support_frame(notation, _rows(support, notation.is_past(support["time"]))),
         "customers": customers_frame(notation, traits, signed_up, club, goodbye, rng["tables"]),
         "contacts": contacts_frame(parameters, notation, world.plan, history.contacts, suggested),
         "advocacy": advocacy_frame(notation, referrer, signed_up, reviewed),
@@ -163,12 +164,11 @@ def block_frames(foundation: Foundation, block: Block, *, with_truth: bool = Tru
     past = {name: _past(name, frame, parameters) for name, frame in tables.items()}
     if not with_truth:
         return Frames(past, {})
-    future = tables["orders"][tables["orders"]["ordered_at"] >= pd.Timestamp(parameters.end)]
     hidden = {
         "customers": truth.customers_truth(parameters, notation, traits, history, referrer, lines, support),
         "churn": truth.churn_truth(parameters, notation, history, lines),
         "tickets": truth.tickets_truth(notation, history, tickets, lines),
-        "future_orders": future.reset_index(drop=True),
+        "future_orders": orders_frame(notation, _rows(lines, ~known)),
         **truth.baskets_truth(notation, assortment, baskets),
     }
     return Frames(past, hidden)
@@ -176,7 +176,12 @@ def block_frames(foundation: Foundation, block: Block, *, with_truth: bool = Tru
 
 def _past(name: str, frame: pd.DataFrame, parameters: ShopParameters) -> pd.DataFrame:
     """The rows of a table that happened before the end of the history."""
-    return frame[frame[_HAPPENED[name]] < pd.Timestamp(parameters.end)].reset_index(drop=True)
+    known = frame[_HAPPENED[name]] < pd.Timestamp(parameters.end)
+    return frame if known.all() else frame[known].reset_index(drop=True)
+
+
+def _rows(columns: Columns, mask: Bools) -> Columns:
+    return {name: column[mask] for name, column in columns.items()}
 
 
 def _joined(parts: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:

@@ -6,8 +6,7 @@ stayed may buy. The rates are in `rates`.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,8 +20,26 @@ from regulars.datasets.simulate.parameters import ShopParameters
 from regulars.datasets.simulate.rates import Rules
 from regulars.datasets.simulate.traits import Traits
 
-Agenda = defaultdict[int, list[tuple[Ints, Floats]]]
-"""By day: tickets closed on it, as customers and what each adds to their grudge."""
+@dataclass
+class Agenda:
+    """Tickets that do not act yet: the day on which each is closed, and what it then adds to a customer's grudge."""
+
+    customer: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    day: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    change: Floats = field(default_factory=lambda: np.empty(0))
+
+    def add(self, customer: Ints, day: Ints, change: Floats) -> None:
+        """Enters tickets."""
+        self.customer = np.concatenate((self.customer, customer))
+        self.day = np.concatenate((self.day, day))
+        self.change = np.concatenate((self.change, change))
+
+    def take(self, day: int) -> tuple[Ints, Floats]:
+        """Customers and changes of the tickets closed on the day, which leave the agenda."""
+        due = self.day == day
+        taken = self.customer[due], self.change[due]
+        self.customer, self.day, self.change = self.customer[~due], self.day[~due], self.change[~due]
+        return taken
 
 
 class People(NamedTuple):
@@ -106,8 +123,7 @@ def first_state(world: World, rng: Generator) -> State:
 def settle_grudges(world: World, state: State, day: int, agenda: Agenda) -> None:
     """Grudges fade by a day, and yesterday's closed tickets are added."""
     np.multiply(state.grudge, world.rules.grudge_fades, out=state.grudge)
-    for customers, change in agenda.get(day - 1, ()):
-        np.add.at(state.grudge, customers, change)
+    np.add.at(state.grudge, *agenda.take(day - 1))
 
 
 def send_campaign(world: World, state: State, day: int) -> tuple[int, Ints]:

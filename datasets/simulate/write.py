@@ -127,7 +127,9 @@ class _Writer:
             if self.file_format == "csv":
                 frame.to_csv(path, index=False, lineterminator="\n")
             else:
-                frame.to_parquet(path, index=False)
+                # A dictionary of numbers that hardly repeat costs time and saves nothing.
+                texts = [column for column in frame.columns if frame[column].dtype == "str"]
+                frame.to_parquet(path, index=False, use_dictionary=texts)
 
 
 @dataclass(frozen=True)
