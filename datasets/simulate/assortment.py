@@ -122,8 +122,15 @@ def _take_from_shelf(
     for at in range(len(open_)):
         row = open_[at]
         least, most = low[group[row]], high[group[row]]
-        place = np.searchsorted(edges, least + lots[at] * (most - least), side="right") - 1
-        product = products[min(place, len(products) - 1)]
+        point = least + lots[at] * (most - least)
+        place, beyond = 0, len(products)
+        while beyond - place > 1:
+            middle = (place + beyond) // 2
+            if edges[middle] <= point:
+                place = middle
+            else:
+                beyond = middle
+        product = products[place]
         if introduced[product] <= day[row] < discontinued[product]:
             drawn[row] = product
         else:

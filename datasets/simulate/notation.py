@@ -14,7 +14,6 @@ from regulars.datasets.simulate.arrays import NEVER, Bools, Floats, Ints
 from regulars.datasets.simulate.blocks import Block
 from regulars.datasets.simulate.parameters import ShopParameters
 
-_TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 _DAY_SECONDS = 86_400
 
 
@@ -80,4 +79,4 @@ def words(of: tuple[str, ...], codes: Ints) -> pd.Series:
 
 def _taken(texts: pa.Array, codes: Ints) -> pd.Series:
     # Through Arrow from end to end: a text in a NumPy array would be a Python object for every cell.
-    return pd.Series(_TEXT.__from_arrow__(texts.take(pa.array(codes, mask=codes < 0))))
+    return pd.Series(texts.take(pa.array(codes, mask=codes < 0)).to_pandas(), dtype="str")

@@ -24,7 +24,8 @@ from regulars.datasets.simulate.rates import (
 )
 from regulars.datasets.simulate.state import Agenda, People, State, World, qualify
 
-_AS_PLANNED, _CONTACTED, _ALONE = range(3)
+AS_PLANNED, CONTACTED, ALONE = range(3)
+"""What may come of campaigns: as planned; contacted at the moment, and none afterwards; none at all."""
 
 
 class _Days(NamedTuple):
@@ -77,8 +78,8 @@ def no_order_if_active(world: World, state: State, day: int, agenda: Agenda) -> 
     """Probability of no order in [day, day + horizon), given that the customer is active.
 
     Returns:
-        Shape (3, customers): with the campaigns as planned; contacted at the start of the day, and with no campaign
-        afterwards; left alone. NaN for those who have not signed up, 1 for those who said that they left.
+        Shape (3, customers): AS_PLANNED, CONTACTED, ALONE. NaN for those who have not signed up, 1 for those who said
+        that they left.
     """
     asked = np.flatnonzero((world.traits.sign_up_day < day) & ~state.announced)
     found = np.where(state.announced, 1.0, np.full((3, len(state.announced)), np.nan))
@@ -159,9 +160,9 @@ def _see_contacts(rules: Rules, campaigns: _Campaigns, i: int, last: int, contac
         if campaign < len(campaigns.after) and campaigns.after[campaign] == at:
             planned = at if campaigns.reached[campaign, i] else planned
             campaign += 1
-        contact[_AS_PLANNED, at] = at - planned < rules.campaign_days
-        contact[_CONTACTED, at] = at < rules.campaign_days
-        contact[_ALONE, at] = at - last < rules.campaign_days
+        contact[AS_PLANNED, at] = at - planned < rules.campaign_days
+        contact[CONTACTED, at] = at < rules.campaign_days
+        contact[ALONE, at] = at - last < rules.campaign_days
 
 
 @compiled

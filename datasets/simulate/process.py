@@ -201,7 +201,7 @@ def _note_orders(
     """Place, has_gadget, has_accessory and campaign of the orders of a day; the state follows."""
     model, gadget_share, same_order = rules
     n = len(customer)
-    place, campaign = np.empty(n, np.int64), np.full(n, -1)
+    place, campaign = np.empty(n, np.int64), np.empty(n, np.int64)
     has_gadget, has_accessory = np.empty(n, np.bool_), np.empty(n, np.bool_)
     for at in range(n):
         i = customer[at]
@@ -209,8 +209,8 @@ def _note_orders(
         has_gadget[at] = lots[1, at] < gadget_share and not is_accessory[at]
         at_once = has_gadget[at] and lots[2, at] < same_order
         has_accessory[at] = is_accessory[at] or (wanted and not has_gadget[at]) or at_once
-        if day - state.last_contact[i] < model.campaign_days:
-            campaign[at] = state.last_campaign[i]
+        under_contact = day - state.last_contact[i] < model.campaign_days
+        campaign[at] = state.last_campaign[i] if under_contact else -1
         state.gadget_day[i] = day if has_gadget[at] and not at_once else -NEVER
         place[at] = state.orders[i]
         state.orders[i] += 1

@@ -91,9 +91,7 @@ class Frames:
     truth: dict[str, pd.DataFrame]
 
 
-def simulate_shop(
-    parameters: ShopParameters, seed: int, *, block_customers: int = BLOCK_CUSTOMERS
-) -> SimulatedShop:
+def simulate_shop(parameters: ShopParameters, seed: int, *, block_customers: int = BLOCK_CUSTOMERS) -> SimulatedShop:
     """A shop drawn from the model of docs/simulator.md; the same arguments give the same shop.
 
     It is held in memory; `write_simulated_shop` writes the same shop of any size without that.

@@ -20,6 +20,7 @@ from regulars.datasets.simulate.parameters import ShopParameters
 from regulars.datasets.simulate.rates import Rules
 from regulars.datasets.simulate.traits import Traits
 
+
 @dataclass
 class Agenda:
     """Tickets that do not act yet: the day on which each is closed, and what it then adds to a customer's grudge."""

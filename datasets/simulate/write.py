@@ -69,10 +69,14 @@ def write_simulated_shop(
     each block (`orders/part-00000.parquet`, ...), and so are the truth frames that are by customer.
 
     Args:
-        parameters, seed, block_customers: as `simulate_shop` takes them, and the rows are those of the shop it gives.
-        folder, file_format, overwrite: as `write_shop` takes them.
+        parameters: as `simulate_shop` takes them, and the rows are those of the shop that it gives.
+        seed: likewise.
+        folder: as `write_shop` takes it.
+        file_format: likewise; CSV for a shop of one block only.
+        overwrite: as `write_shop` takes it.
         with_truth: without, `truth/` holds the parameters alone, and what it would hold is not computed.
         jobs: processes that simulate blocks side by side; the bytes written do not depend on it.
+        block_customers: as `simulate_shop` takes it.
         progress: called as each block is done.
 
     Returns:
