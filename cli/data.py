@@ -75,6 +75,7 @@ def simulate(
             "csv" if file_format is FileFormat.CSV else "parquet",
             with_truth=truth,
             jobs=jobs,
+            block_customers=BLOCK_CUSTOMERS,
             progress=advance,
         )
     for title, count in rows.items():
