@@ -25,6 +25,7 @@ from regulars.cli.common import (
     settings_from,
 )
 from regulars.cli.place import Place
+from regulars.cli.progress import progress
 
 if TYPE_CHECKING:
     from regulars.features.settings import Settings
@@ -54,17 +55,32 @@ def simulate(
     seed: Seed = 7,
     file_format: Annotated[FileFormat, typer.Option("--format")] = FileFormat.PARQUET,
     support_effect: Annotated[float, typer.Option(min=0, help="how much badly handled work drives leaving")] = 1.5,
+    jobs: Annotated[int, typer.Option(min=1, help="processes; the shop is the same with any number")] = 1,
+    truth: Annotated[bool, typer.Option(help="write what is true of the shop")] = True,
 ) -> None:
     """Makes a shop with known truth."""
-    from regulars.datasets.simulate import ShopParameters, simulate_shop, write_shop
+    from regulars.datasets.simulate import ShopParameters, write_simulated_shop
+    from regulars.datasets.simulate.blocks import BLOCK_CUSTOMERS
 
     place_to_write(out)
+    if file_format is FileFormat.CSV and customers > BLOCK_CUSTOMERS:
+        problem = f"CSV holds up to {BLOCK_CUSTOMERS:,} customers; larger shops are written as Parquet, in parts"
+        raise typer.BadParameter(problem, param_hint="--format")
     say(f"simulating {customers:,} customers")
-    shop = simulate_shop(ShopParameters(customers=customers, support_effect=support_effect), seed)
-    write_shop(shop, out, "csv" if file_format is FileFormat.CSV else "parquet")
-    for title, frame in shop.tables.items():
-        say(f"{title}: {len(frame):,} rows")
-    say(f"written to {out}; what is true of it is in {out / 'truth'}")
+    with progress("simulating", "customers") as advance:
+        rows = write_simulated_shop(
+            ShopParameters(customers=customers, support_effect=support_effect),
+            seed,
+            out,
+            "csv" if file_format is FileFormat.CSV else "parquet",
+            with_truth=truth,
+            jobs=jobs,
+            block_customers=BLOCK_CUSTOMERS,
+            progress=advance,
+        )
+    for title, count in rows.items():
+        say(f"{title}: {count:,} rows")
+    say(f"written to {out}" + (f"; what is true of it is in {out / 'truth'}" if truth else ""))
 
 
 def load(

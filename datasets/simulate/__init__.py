@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from regulars.datasets.simulate.parameters import ShopParameters
 from regulars.datasets.simulate.shop import SimulatedShop, simulate_shop
-from regulars.datasets.simulate.write import write_shop
+from regulars.datasets.simulate.write import write_shop, write_simulated_shop
 
-__all__ = ["ShopParameters", "SimulatedShop", "simulate_shop", "write_shop"]
+__all__ = ["ShopParameters", "SimulatedShop", "simulate_shop", "write_shop", "write_simulated_shop"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from regulars.datasets.simulate.arrays import NEVER, Bools, Floats, Ints
+from regulars.datasets.simulate.arrays import NEVER, Bools, Floats, Ints, compiled
 from regulars.datasets.simulate.catalogue import (
     BRANDS,
     CATEGORIES,
@@ -82,7 +82,7 @@ class Shelf:
     def __init__(self, assortment: Assortment, group: Ints, member: Bools) -> None:
         products = np.flatnonzero(member)
         self._products = products[np.argsort(group[products], kind="stable")]
-        self._assortment = assortment
+        self._on_sale = self._products, assortment.introduced, assortment.discontinued
         ordered = group[self._products]
         self._edges = np.concatenate(([0.0], np.cumsum(assortment.popularity[self._products])))
         groups = np.arange(group.max() + 1)
@@ -95,15 +95,48 @@ class Shelf:
         drawn = np.full(len(group), -1)
         open_ = np.flatnonzero(self.has[group])
         for _ in range(12):
-            low, high = self._low[group[open_]], self._high[group[open_]]
-            at = np.searchsorted(self._edges, low + rng.random(len(open_)) * (high - low), side="right") - 1
-            product = self._products[np.minimum(at, len(self._products) - 1)]
-            good = self._assortment.on_sale(product, day[open_])
-            drawn[open_[good]] = product[good]
-            open_ = open_[~good]
             if len(open_) == 0:
                 break
+            open_ = _take_from_shelf(
+                self._edges, self._low, self._high, self._on_sale, group, day, open_, rng.random(len(open_)), drawn
+            )
         return drawn
+
+
+@compiled
+def _take_from_shelf(
+    edges: Floats,
+    low: Floats,
+    high: Floats,
+    on_sale: tuple[Ints, Ints, Ints],
+    group: Ints,
+    day: Ints,
+    open_: Ints,
+    lots: Floats,
+    drawn: Ints,
+) -> Ints:
+    """One draw for each of the rows `open_`, into `drawn` where it is on sale; the rows where it is not."""
+    products, introduced, discontinued = on_sale
+    again = np.empty(len(open_), np.int64)
+    count = 0
+    for at in range(len(open_)):
+        row = open_[at]
+        least, most = low[group[row]], high[group[row]]
+        point = least + lots[at] * (most - least)
+        place, beyond = 0, len(products)
+        while beyond - place > 1:
+            middle = (place + beyond) // 2
+            if edges[middle] <= point:
+                place = middle
+            else:
+                beyond = middle
+        product = products[place]
+        if introduced[product] <= day[row] < discontinued[product]:
+            drawn[row] = product
+        else:
+            again[count] = row
+            count += 1
+    return again[:count]
 
 
 def make_assortment(parameters: ShopParameters, rng: Generator) -> Assortment:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from regulars.datasets.simulate.arrays import Columns, Floats, Ints
+from regulars.datasets.simulate.arrays import Bools, Columns, Floats, Ints, compiled
 from regulars.datasets.simulate.assortment import Assortment, Shelf
 from regulars.datasets.simulate.catalogue import CATEGORIES, OUTDOOR, Sort
 from regulars.datasets.simulate.process import Events
@@ -45,6 +45,28 @@ class Shelves:
         self.variant = Shelf(assortment, assortment.kind, np.ones(len(assortment), dtype=np.bool_))
 
 
+@dataclass(frozen=True)
+class _Fixed:
+    """What is the same in every round."""
+
+    tilt: Floats  # (days, categories): factor on taste
+    always_on_sale: Ints  # consumables that never went: what a basket holds that would be empty otherwise
+    more_pieces: Floats  # by product: mean pieces beyond the first that a private customer takes
+    lifetime: Floats  # by kind: days; 0 for what does not last
+
+    @classmethod
+    def of(cls, world: World, assortment: Assortment) -> _Fixed:
+        """Of a world and what is sold in it."""
+        steady = assortment.on_sale(np.arange(len(assortment)), np.zeros(len(assortment), dtype=np.int64))
+        steady &= assortment.is_sort(Sort.CONSUMABLE) & (assortment.discontinued >= world.parameters.days)
+        return cls(
+            tilt=np.exp(_TASTE_TILT * world.calendar.garden[:, None] * _OUTDOOR),
+            always_on_sale=np.flatnonzero(steady),
+            more_pieces=0.5 * assortment.is_sort(Sort.CONSUMABLE) + 0.25 * assortment.is_sort(Sort.OCCASIONAL),
+            lifetime=np.array([kind.days * (kind.sort in {Sort.DURABLE, Sort.GADGET}) for kind in assortment.kinds]),
+        )
+
+
 class Household:
     """What each customer has, uses and wants; changes from round to round."""
 
@@ -60,7 +82,7 @@ class Household:
 
 def fill_baskets(world: World, assortment: Assortment, orders: Columns, suggested: Ints, rng: Generator) -> Baskets:
     """Lines of all orders. `suggested` holds the product of each campaign, or -1."""
-    shelves = Shelves(assortment)
+    shelves, fixed = Shelves(assortment), _Fixed.of(world, assortment)
     household = Household(world, assortment, shelves, rng)
     rows = np.repeat(np.arange(len(world.traits)), N_FAVOURITES)
     favourites: Columns = {
@@ -72,7 +94,8 @@ def fill_baskets(world: World, assortment: Assortment, orders: Columns, suggeste
     by_place = np.argsort(orders["place"], kind="stable")
     edges = np.flatnonzero(np.diff(orders["place"][by_place])) + 1
     for rows in np.split(by_place, edges):
-        one = _Round(world, assortment, shelves, household, {name: c[rows] for name, c in orders.items()}, rng)
+        some = {name: column[rows] for name, column in orders.items()}
+        one = _Round(world, assortment, shelves, fixed, household, some, rng)
         one.fill(suggested)
         position, product, quantity = one.lines()
         lines.add(order=rows[position], product=product, quantity=quantity)
@@ -89,11 +112,12 @@ class _Round:
         world: World,
         assortment: Assortment,
         shelves: Shelves,
+        fixed: _Fixed,
         household: Household,
         orders: Columns,
         rng: Generator,
     ) -> None:
-        self._world, self._assortment, self._shelves = world, assortment, shelves
+        self._world, self._assortment, self._shelves, self._fixed = world, assortment, shelves, fixed
         self._household, self._orders, self._rng = household, orders, rng
         self._customer: Ints = orders["customer"]
         self._time: Floats = orders["time"]
@@ -112,9 +136,11 @@ class _Round:
         impulse = np.repeat(self._full, self._rng.poisson(parameters.impulse_lines, len(self._full)))
         self._put(impulse, self._by_taste(self._shelves.impulse, impulse))
         self._suggestions(suggested)
-        filled = np.concatenate([position for position, _ in self._parts])
-        empty = np.setdiff1d(np.arange(len(self._customer)), filled)
-        self._put(empty, self._always_on_sale(len(empty)))
+        is_empty = np.ones(len(self._customer), dtype=np.bool_)
+        for position, _ in self._parts:
+            is_empty[position] = False
+        empty = np.flatnonzero(is_empty)
+        self._put(empty, self._rng.choice(self._fixed.always_on_sale, len(empty)))
 
     def lines(self) -> tuple[Ints, Ints, Ints]:
         """Position, product and quantity of each line; a product is in a basket once."""
@@ -122,8 +148,7 @@ class _Round:
         product = np.concatenate([part[1] for part in self._parts])
         _, first = np.unique(position * len(self._assortment) + product, return_index=True)
         position, product = position[first], product[first]
-        mean = np.where(self._assortment.is_sort(Sort.CONSUMABLE)[product], 0.5, 0.0)
-        mean += np.where(self._assortment.is_sort(Sort.OCCASIONAL)[product], 0.25, 0.0)
+        mean = self._fixed.more_pieces[product]
         mean *= np.where(self._world.traits.segment[self._customer[position]] == 1, 4.0, 1.0)
         return position, product, 1 + self._rng.poisson(mean)
 
@@ -131,12 +156,14 @@ class _Round:
         """Who owns what now, and the wishes that these lines give rise to."""
         assortment, household = self._assortment, self._household
         kind, customer, time = assortment.kind[product], self._customer[position], self._time[position]
-        life = np.array([item.days if item.sort in {Sort.DURABLE, Sort.GADGET} else 0.0 for item in assortment.kinds])
-        lasting = life[kind] > 0
-        years = life[kind[lasting]] * np.exp(self._rng.normal(0, _LIFE_SPREAD, int(lasting.sum())))
+        lasting = self._fixed.lifetime[kind] > 0
+        years = self._fixed.lifetime[kind[lasting]] * np.exp(self._rng.normal(0, _LIFE_SPREAD, int(lasting.sum())))
         household.owned_until[customer[lasting], kind[lasting]] = time[lasting] + years
         wishes = Events()
-        for at, rule in enumerate(assortment.rules):
+        wishes.add(customer=customer[:0], rule=customer[:0], since=time[:0], wanted_from=time[:0])
+        bought = np.bincount(kind, minlength=len(assortment.kinds))
+        for at in np.flatnonzero(bought[assortment.rule_first]):
+            rule = assortment.rules[at]
             found = np.flatnonzero(kind == assortment.rule_first[at])
             found = found[self._rng.random(len(found)) < rule.probability]
             due = time[found] + self._rng.gamma(rule.shape, rule.mean_days / rule.shape, len(found))
@@ -154,12 +181,12 @@ class _Round:
 
     def _by_taste(self, shelf: Shelf, position: Ints) -> Ints:
         """A product of a category that the customer likes, outdoors more in the garden season."""
-        garden = self._world.calendar.garden[self._day[position]]
-        tilt = np.exp(_TASTE_TILT * garden[:, None] * _OUTDOOR)
-        edges = np.cumsum(self._world.traits.taste[self._customer[position]] * tilt * shelf.has, axis=1)
-        point = self._rng.random(len(position)) * edges[:, -1]
-        category = np.minimum((edges <= point[:, None]).sum(axis=1), len(CATEGORIES) - 1)
-        return shelf.draw(category, self._day[position], self._rng)
+        if len(position) == 0:
+            return np.empty(0, dtype=np.int64)
+        day, lots = self._day[position], self._rng.random(len(position))
+        tilt = self._fixed.tilt
+        category = _like(self._world.traits.taste, tilt, shelf.has, self._customer[position], day, lots)
+        return shelf.draw(category, day, self._rng)
 
     def _favourites(self) -> None:
         """Favourites that run out; one that is no longer sold is replaced by another of its kind."""
@@ -196,6 +223,8 @@ class _Round:
         for _ in range(4):
             kind = self._assortment.kind[product]
             again = np.flatnonzero(household.owned_until[self._customer[position], kind] > self._time[position])
+            if len(again) == 0:
+                break
             product[again] = self._by_taste(self._shelves.gadget, position[again])
         household.gadget[self._customer[position]] = product
         self._put(position, product)
@@ -214,12 +243,22 @@ class _Round:
         on_sale = self._assortment.on_sale(product[position], self._day[position])
         self._put_unowned(position[on_sale], product[position[on_sale]])
 
-    def _always_on_sale(self, size: int) -> Ints:
-        """Consumables that never went: what a basket holds that would be empty otherwise."""
-        assortment = self._assortment
-        steady = assortment.on_sale(np.arange(len(assortment)), np.zeros(len(assortment), dtype=np.int64))
-        steady &= assortment.is_sort(Sort.CONSUMABLE) & (assortment.discontinued >= self._world.parameters.days)
-        return self._rng.choice(np.flatnonzero(steady), size)
+
+@compiled
+def _like(taste: Floats, tilt: Floats, has: Bools, customer: Ints, day: Ints, lots: Floats) -> Ints:
+    """A category for each lot, by the customer's taste times the tilt of the day, among those that have something."""
+    found = np.empty(len(customer), np.int64)
+    edges = np.empty(taste.shape[1])
+    for at in range(len(customer)):
+        total = 0.0
+        for category in range(len(edges)):
+            total += taste[customer[at], category] * tilt[day[at], category] * has[category]
+            edges[category] = total
+        point, place = lots[at] * total, 0
+        while place < len(edges) - 1 and edges[place] <= point:
+            place += 1
+        found[at] = place
+    return found
 
 
 def _favourites(world: World, assortment: Assortment, shelves: Shelves, rng: Generator) -> tuple[Ints, Floats]:

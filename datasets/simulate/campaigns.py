@@ -23,6 +23,11 @@ class Play(NamedTuple):
 PLAYS = (Play("next_product", 0, 90), Play("retain", 40, 160), Play("win_back", 150, 420))
 
 
+def play_of(campaign: int) -> Play:
+    """The campaigns take turns."""
+    return PLAYS[campaign % len(PLAYS)]
+
+
 @dataclass(frozen=True)
 class CampaignPlan:
     """One campaign at the start of each of `days`; the lots are (campaigns, customers)."""
@@ -31,20 +36,21 @@ class CampaignPlan:
     drawn: Bools
     held_out: Bools
 
-    def play(self, campaign: int) -> Play:
-        """The campaigns take turns."""
-        return PLAYS[campaign % len(PLAYS)]
-
     def on(self, day: int) -> int:
         """The campaign of the day, or -1."""
         at = int(np.searchsorted(self.days, day))
         return at if at < len(self.days) and self.days[at] == day else -1
 
 
-def plan_campaigns(parameters: ShopParameters, rng: Generator) -> CampaignPlan:
-    """One campaign every `campaign_every_days`, from the third month on; none where that is 0."""
+def campaign_days(parameters: ShopParameters) -> Ints:
+    """Days on which a campaign goes out: every `campaign_every_days` from the third month on; none where that is 0."""
     every = parameters.campaign_every_days
-    days = np.arange(75, parameters.days, every) if every else np.empty(0, dtype=np.int64)
+    return np.arange(75, parameters.days, every) if every else np.empty(0, dtype=np.int64)
+
+
+def plan_campaigns(parameters: ShopParameters, rng: Generator) -> CampaignPlan:
+    """The lots of the parameters' customers on the days of the campaigns."""
+    days = campaign_days(parameters)
     size = (len(days), parameters.customers)
     return CampaignPlan(
         days=days,

@@ -7,28 +7,28 @@ ticket, which well or badly handled changes the risk of leaving.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
+from math import exp
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
-from regulars.datasets.simulate.arrays import NEVER, Bools, Columns, Floats, Ints
+from regulars.datasets.simulate.arrays import NEVER, Bools, Columns, Floats, Ints, compiled
 from regulars.datasets.simulate.outlook import outlook
-from regulars.datasets.simulate.state import (
-    Agenda,
-    State,
-    World,
+from regulars.datasets.simulate.rates import (
+    Person,
+    Rules,
+    Today,
     accessory_order_probability,
     accessory_wanted,
     buying_stages,
-    first_state,
+    gap_goes_on,
     leaving_hazard,
-    regular_order_probability,
-    send_campaign,
-    settle_grudges,
 )
+from regulars.datasets.simulate.state import Agenda, People, State, World, first_state, send_campaign, settle_grudges
 
+_REGULAR, _FOR_ACCESSORY = 1, 2
 AGENT_SKILL = np.array([0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6])  # share of badly handled tickets against the mean agent
 
 
@@ -44,6 +44,8 @@ class Events:
 
     def columns(self) -> Columns:
         """All rows so far, in the order in which they were added."""
+        if not self.parts:
+            return {}
         return {name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
 
 
@@ -59,17 +61,17 @@ class History:
     announced: Bools
 
 
-def run(world: World, rng: Generator) -> History:
-    """All days of the parameters.
+def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
+    """All days of the parameters, with or without the true probabilities at the parameters' moments.
 
     Orders: customer, time, place (0 for a customer's first), is_accessory (an order for the accessory alone),
     has_gadget, has_accessory, campaign (under whose effect, or -1). Cases: customer, order (row of orders), opened,
     closed, bad, complaint, agent. Contacts: customer, campaign, held_out.
     """
     state = first_state(world, rng)
-    agenda: Agenda = defaultdict(list)
+    agenda = Agenda()
     orders, cases, contacts, outlooks = Events(), Events(), Events(), Events()
-    moments = set(world.parameters.moments)
+    moments = set(world.parameters.moments) if with_outlooks else set()
     n_orders = 0
     for day in range(world.parameters.days):
         if day in moments:
@@ -79,8 +81,7 @@ def run(world: World, rng: Generator) -> History:
         if campaign >= 0:
             held_out = world.plan.held_out[campaign, drawn]
             contacts.add(customer=drawn, campaign=np.full(len(drawn), campaign), held_out=held_out)
-        _leave(world, state, day)
-        new = _buy(world, state, day, rng)
+        new = _leave_and_buy(world, state, day, rng)
         orders.add(**new)
         cases.add(**_open_cases(world, new, n_orders, agenda, rng))
         n_orders += len(new["customer"])
@@ -91,70 +92,140 @@ def run(world: World, rng: Generator) -> History:
     )
 
 
-def _leave(world: World, state: State, day: int) -> None:
-    """Customers leave at the first instant of the day, some saying so; belief falls by what their silence tells."""
-    present = world.traits.sign_up_day < day
-    hazard = np.where(present, leaving_hazard(world, state, day), 0.0)
-    state.leave_clock += hazard
-    leaves = (state.left_day > day) & (state.leave_clock >= state.leave_threshold)
-    state.left_day[leaves] = day
-    state.announced |= leaves & world.traits.announces
-    chance = -np.expm1(-hazard)
-    state.belief *= (1 - chance) / (1 - state.belief * chance * world.parameters.announce_share)
-    state.belief[state.announced] = 0.0
+def _leave_and_buy(world: World, state: State, day: int, rng: Generator) -> Columns:
+    """Customers leave at the first instant of the day, some saying so; of those who stayed, some order.
+
+    Clocks and wishes for accessories follow, and beliefs fall by what silence tells.
+    """
+    calendar, traits = world.calendar, world.traits
+    today = Today(int(calendar.day_of_year[day]), float(calendar.weekly[day]), float(calendar.yearly[day]))
+    luck = rng.random(len(traits))
+    comes = _pass_day(
+        world.rules, world.people, traits.sign_up_day, traits.prospect, traits.announces, today, state, day, luck
+    )
+    customer = np.flatnonzero(comes)
+    return _take_orders(world, state, day, customer, comes[customer] == _FOR_ACCESSORY, rng)
 
 
-def _buy(world: World, state: State, day: int, rng: Generator) -> Columns:
-    """The orders of the day; clocks, beliefs and wishes for accessories follow."""
-    traits = world.traits
-    present = traits.sign_up_day < day
-    stages = np.where(present, buying_stages(world, state, day), 0.0)
-    by_accessory = np.where(present, accessory_order_probability(world, state, day), 0.0)
-    chance = 1 - (1 - regular_order_probability(state, traits.shape, stages)) * (1 - by_accessory)
-    state.belief *= (1 - chance) / (1 - state.belief * chance)
-    state.clock += stages
-    active = state.left_day > day
-    arrives = (traits.sign_up_day == day) & ~traits.prospect
-    regular = (active & (state.clock >= state.threshold) & present) | arrives
-    fetches = active & ~regular & (rng.random(len(traits)) < by_accessory)
-    customer = np.flatnonzero(regular | fetches)
-    return _take_orders(world, state, day, customer, fetches[customer], rng)
+@compiled
+def _pass_day(
+    rules: Rules,
+    people: People,
+    sign_up_day: Ints,
+    prospect: Bools,
+    announces: Bools,
+    today: Today,
+    state: State,
+    day: int,
+    luck: Floats,
+) -> NDArray[np.int8]:
+    """Who comes on the day: 0 for nobody, else for a regular order or for an accessory alone."""
+    rate, shape, season, leave, effect, birthday = people
+    (
+        orders,
+        _,
+        clock,
+        threshold,
+        leave_clock,
+        leave_threshold,
+        left_day,
+        announced,
+        grudge,
+        last_contact,
+        _,
+        gadget_day,
+        believed,
+    ) = state
+    comes = np.zeros(len(rate), np.int8)
+    for i in range(len(comes)):
+        if sign_up_day[i] >= day:
+            comes[i] = _REGULAR if sign_up_day[i] == day and not prospect[i] else 0
+            continue
+        if announced[i]:
+            continue
+        person = Person(rate[i], shape[i], season[i], leave[i], effect[i], birthday[i])
+        contact = day - last_contact[i] < rules.campaign_days
+
+        hazard = leaving_hazard(rules, person, orders[i], grudge[i], contact)
+        leave_clock[i] += hazard
+        if left_day[i] > day and leave_clock[i] >= leave_threshold[i]:
+            left_day[i] = day
+            if announces[i]:
+                announced[i], believed[i] = True, 0.0
+                continue
+        # Bayes' rule, for a day without a goodbye and without an order.
+        belief, stays = believed[i], exp(-hazard)
+        silent = 1 - belief * (1 - stays) * rules.announce_share
+        belief *= stays
+
+        stages = buying_stages(rules, person, today, orders[i], contact)
+        by_accessory = accessory_order_probability(rules, gadget_day[i], day)
+        none = gap_goes_on(shape[i], orders[i], clock[i], stages, exp(-stages)) * (1 - by_accessory)
+        believed[i] = belief * none / (silent - belief * (1 - none))
+        clock[i] += stages
+        if left_day[i] > day:
+            if clock[i] >= threshold[i]:
+                comes[i] = _REGULAR
+            elif luck[i] < by_accessory:
+                comes[i] = _FOR_ACCESSORY
+    return comes
 
 
 def _take_orders(world: World, state: State, day: int, customer: Ints, is_accessory: Bools, rng: Generator) -> Columns:
     parameters, traits, n = world.parameters, world.traits, len(customer)
     regular = customer[~is_accessory]
-    wanted = rng.random(n) < accessory_wanted(world, state, day)[customer]
-    has_gadget = (rng.random(n) < parameters.gadget_share) & ~is_accessory
-    at_once = has_gadget & (rng.random(n) < parameters.accessory_same_order)
-    under_contact = day - state.last_contact[customer] < parameters.campaign_days
-    orders: Columns = {
-        "customer": customer,
-        "time": day + _time_of_day(n, rng),
-        "place": state.orders[customer],
-        "is_accessory": is_accessory,
-        "has_gadget": has_gadget,
-        "has_accessory": is_accessory | (wanted & ~has_gadget) | at_once,
-        "campaign": np.where(under_contact, state.last_campaign[customer], -1),
-    }
-    state.gadget_day[customer] = np.where(has_gadget & ~at_once, day, -NEVER)
-    state.orders[customer] += 1
-    state.last_order[customer] = day
-    state.belief[customer] = 1.0
-    # An order for an accessory alone comes on top: the gap to the next regular order goes on.
-    state.clock[regular] = 0.0
+    lots = rng.random((4, n))
+    hours = rng.standard_normal((2, n))
+    time = day + _time_of_day(lots[3], hours, rng.uniform(-0.4, 0.4, n))
+    rules = world.rules, parameters.gadget_share, parameters.accessory_same_order
+    place, has_gadget, has_accessory, campaign = _note_orders(rules, state, day, customer, is_accessory, lots)
     state.threshold[regular] = rng.gamma(traits.shape[regular], 1.0)
     drops_out = rng.random(len(regular)) < traits.dropout[regular]
     state.left_day[regular[drops_out]] = day + 1
     state.belief[regular] = 1 - traits.dropout[regular]
-    return orders
+    return {
+        "customer": customer,
+        "time": time,
+        "place": place,
+        "is_accessory": is_accessory,
+        "has_gadget": has_gadget,
+        "has_accessory": has_accessory,
+        "campaign": campaign,
+    }
 
 
-def _time_of_day(size: int, rng: Generator) -> Floats:
+@compiled
+def _note_orders(
+    rules: tuple[Rules, float, float], state: State, day: int, customer: Ints, is_accessory: Bools, lots: Floats
+) -> tuple[Ints, Bools, Bools, Ints]:
+    """Place, has_gadget, has_accessory and campaign of the orders of a day; the state follows."""
+    model, gadget_share, same_order = rules
+    n = len(customer)
+    place, campaign = np.empty(n, np.int64), np.empty(n, np.int64)
+    has_gadget, has_accessory = np.empty(n, np.bool_), np.empty(n, np.bool_)
+    for at in range(n):
+        i = customer[at]
+        wanted = lots[0, at] < accessory_wanted(model, state.gadget_day[i], day)
+        has_gadget[at] = lots[1, at] < gadget_share and not is_accessory[at]
+        at_once = has_gadget[at] and lots[2, at] < same_order
+        has_accessory[at] = is_accessory[at] or (wanted and not has_gadget[at]) or at_once
+        under_contact = day - state.last_contact[i] < model.campaign_days
+        campaign[at] = state.last_campaign[i] if under_contact else -1
+        state.gadget_day[i] = day if has_gadget[at] and not at_once else -NEVER
+        place[at] = state.orders[i]
+        state.orders[i] += 1
+        state.last_order[i] = day
+        state.belief[i] = 1.0
+        if not is_accessory[at]:
+            # An order for an accessory alone comes on top: the gap to the next regular order goes on.
+            state.clock[i] = 0.0
+    return place, has_gadget, has_accessory, campaign
+
+
+def _time_of_day(lot: Floats, hours: Floats, shift: Floats) -> Floats:
     """Around noon or in the evening, as a fraction of a day."""
-    evening = rng.random(size) < 0.4
-    hour = np.where(evening, rng.normal(19.5, 1.6, size), rng.normal(12.5, 2.2, size))
-    return np.asarray(np.clip(hour + rng.uniform(-0.4, 0.4, size), 6.5, 23.4) / 24)
+    hour = np.where(lot < 0.4, 19.5 + 1.6 * hours[0], 12.5 + 2.2 * hours[1])
+    return np.asarray(np.clip(hour + shift, 6.5, 23.4) / 24)
 
 
 def _open_cases(world: World, orders: Columns, first_row: int, agenda: Agenda, rng: Generator) -> Columns:
@@ -166,13 +237,10 @@ def _open_cases(world: World, orders: Columns, first_row: int, agenda: Agenda, r
     agent = rng.integers(0, len(AGENT_SKILL), n)
     bad = rng.random(n) < np.minimum(parameters.badly_handled_share * AGENT_SKILL[agent], 1.0)
     complaint = rng.random(n) < parameters.complaint_share
-    opened = orders["time"][row] + rng.exponential(4.0, n)
+    customer, opened = orders["customer"][row], orders["time"][row] + rng.exponential(4.0, n)
     closed = opened + np.where(bad, rng.gamma(4.0, 2.0, n) + 1.0, rng.gamma(2.0, 0.6, n) + 0.05)
     change = np.where(bad, np.where(complaint, 1.0, 0.4), np.where(complaint, -parameters.bond, 0.0))
-    customer, closing_day = orders["customer"][row], np.floor(closed).astype(np.int64)
-    for day in np.unique(closing_day):
-        that_day = closing_day == day
-        agenda[int(day)].append((customer[that_day], change[that_day]))
+    agenda.add(customer, np.floor(closed).astype(np.int64), change)
     return {
         "customer": customer,
         "order": first_row + row,

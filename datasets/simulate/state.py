@@ -1,46 +1,89 @@
-"""The state of every customer at the start of a day, and what the state says of the day if nothing is bought.
-
-These are the only places where the rates of buying and leaving are written. The simulation (`process`) and the true
-probabilities (`outlook`) both step through them, so the truth cannot differ from the process that made the data.
+"""The world of a shop, and the state of every customer at the start of a day.
 
 Each day, in this order: yesterday's closed tickets begin to act; a campaign may go out; customers may leave; those who
-stayed may buy.
+stayed may buy. The rates are in `rates`.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 
 from regulars.datasets.simulate.arrays import NEVER, Bools, Floats, Ints
 from regulars.datasets.simulate.calendar import Calendar
-from regulars.datasets.simulate.campaigns import CampaignPlan
+from regulars.datasets.simulate.campaigns import CampaignPlan, play_of
 from regulars.datasets.simulate.parameters import ShopParameters
+from regulars.datasets.simulate.rates import Rules
 from regulars.datasets.simulate.traits import Traits
 
-Agenda = defaultdict[int, list[tuple[Ints, Floats]]]
-"""By day: tickets closed on it, as customers and what each adds to their grudge."""
 
-MAX_GRUDGE = 3.0
-MIN_GRUDGE = -1.0
+@dataclass
+class Agenda:
+    """Tickets that do not act yet: the day on which each is closed, and what it then adds to a customer's grudge."""
+
+    customer: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    day: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    change: Floats = field(default_factory=lambda: np.empty(0))
+
+    def add(self, customer: Ints, day: Ints, change: Floats) -> None:
+        """Enters tickets."""
+        self.customer = np.concatenate((self.customer, customer))
+        self.day = np.concatenate((self.day, day))
+        self.change = np.concatenate((self.change, change))
+
+    def take(self, day: int) -> tuple[Ints, Floats]:
+        """Customers and changes of the tickets closed on the day, which leave the agenda."""
+        due = self.day == day
+        taken = self.customer[due], self.change[due]
+        self.customer, self.day, self.change = self.customer[~due], self.day[~due], self.change[~due]
+        return taken
+
+
+class People(NamedTuple):
+    """Traits as columns of length customers, in the order of `rates.Person`."""
+
+    rate: Floats
+    shape: Ints
+    season_sensitivity: Floats
+    leave_hazard: Floats
+    campaign_effect: Floats
+    birthday: Ints
 
 
 @dataclass(frozen=True)
 class World:
-    """What never changes while the days pass."""
+    """What never changes while the days pass; the properties are the same for compiled code."""
 
     parameters: ShopParameters
     calendar: Calendar
     traits: Traits
     plan: CampaignPlan
 
+    @cached_property
+    def rules(self) -> Rules:
+        """Numbers of the model."""
+        known = {name: getattr(self.parameters, name) for name in Rules._fields if name != "grudge_fades"}
+        return Rules(grudge_fades=0.5 ** (1 / self.parameters.grudge_half_life_days), **known)
 
-@dataclass
-class State:
-    """Columns of length customers. It changes from day to day; `copy` before looking ahead."""
+    @cached_property
+    def people(self) -> People:
+        """Traits that act on the process."""
+        return People(*(getattr(self.traits, name) for name in People._fields))
+
+    @cached_property
+    def campaign(self) -> Ints:
+        """The campaign of each day; -1: none."""
+        campaign = np.full(self.parameters.days, -1)
+        campaign[self.plan.days] = np.arange(len(self.plan.days))
+        return campaign
+
+
+class State(NamedTuple):
+    """Columns of length customers, which change from day to day."""
 
     orders: Ints  # so far
     last_order: Ints  # day; -NEVER before the first
@@ -49,16 +92,12 @@ class State:
     leave_clock: Floats  # leaving hazard added up
     leave_threshold: Floats
     left_day: Ints  # first day without the customer; NEVER while active
-    announced: Bools  # said that they left
+    announced: Bools  # said that they left; nothing else about them changes any more
     grudge: Floats  # badly handled complaints, fading
     last_contact: Ints  # day
     last_campaign: Ints
     gadget_day: Ints  # of the last gadget whose accessory may still be wanted; -NEVER if none
     belief: Floats  # probability of being active to one who knows the traits and all that happened, save silent leaving
-
-    def copy(self) -> State:
-        """An independent copy."""
-        return State(**{item.name: getattr(self, item.name).copy() for item in fields(self)})
 
 
 def first_state(world: World, rng: Generator) -> State:
@@ -84,78 +123,30 @@ def first_state(world: World, rng: Generator) -> State:
 
 def settle_grudges(world: World, state: State, day: int, agenda: Agenda) -> None:
     """Grudges fade by a day, and yesterday's closed tickets are added."""
-    state.grudge *= 0.5 ** (1 / world.parameters.grudge_half_life_days)
-    for customers, change in agenda.get(day - 1, ()):
-        np.add.at(state.grudge, customers, change)
+    np.multiply(state.grudge, world.rules.grudge_fades, out=state.grudge)
+    np.add.at(state.grudge, *agenda.take(day - 1))
 
 
 def send_campaign(world: World, state: State, day: int) -> tuple[int, Ints]:
     """The day's campaign (-1: none) and the customers drawn for it; those not held out are contacted."""
-    campaign = world.plan.on(day)
+    campaign = int(world.campaign[day])
     if campaign < 0:
         return campaign, np.empty(0, dtype=np.int64)
-    traits, play = world.traits, world.plan.play(campaign)
-    recency = day - state.last_order
-    drawn = np.flatnonzero(
-        world.plan.drawn[campaign]
-        & (recency >= play.low)
-        & (recency < play.high)
-        & traits.consents
-        & (traits.consent_until > day)
-        & ~state.announced
-    )
+    drawn = np.flatnonzero(qualify(world, state, campaign, day) & world.plan.drawn[campaign])
     contacted = drawn[~world.plan.held_out[campaign, drawn]]
     state.last_contact[contacted] = day
     state.last_campaign[contacted] = campaign
     return campaign, drawn
 
 
-def leaving_hazard(world: World, state: State, day: int) -> Floats:
-    """Hazard of leaving on the day, added up over its 24 hours; a probability is 1 - exp(-hazard)."""
-    parameters, traits = world.parameters, world.traits
-    base = np.where(state.orders == 0, 1 / parameters.lost_interest_days, traits.leave_hazard)
-    grudge = parameters.support_effect * np.clip(state.grudge, MIN_GRUDGE, MAX_GRUDGE)
-    contact = -parameters.campaign_leave_weight * traits.campaign_effect * _under_contact(world, state, day)
-    return np.asarray(base * np.exp(grudge + contact))
-
-
-def buying_stages(world: World, state: State, day: int) -> Floats:
-    """By how much the clock of the Erlang gap moves on this day."""
-    parameters, traits, calendar = world.parameters, world.traits, world.calendar
-    base = np.where(state.orders == 0, 1 / parameters.conversion_days, traits.rate * traits.shape)
-    season = traits.season_sensitivity * calendar.yearly[day]
-    contact = traits.campaign_effect * _under_contact(world, state, day)
-    to_birthday = (traits.birthday - calendar.day_of_year[day]) % 365
-    birthday = 1 + parameters.birthday_lift * (to_birthday < 7)
-    return np.asarray(base * calendar.weekly[day] * birthday * np.exp(season + contact))
-
-
-def regular_order_probability(state: State, shape: Ints, stages: Floats) -> Floats:
-    """Probability that the gap ends while the clock moves by `stages`, given that it has not ended yet.
-
-    One minus the ratio of two Erlang survival functions, exp(-a) (1 + a [k >= 2] + a^2 / 2 [k >= 3]).
-    """
-    shape = np.where(state.orders == 0, 1, shape)
-    before, after = _polynomial(state.clock, shape), _polynomial(state.clock + stages, shape)
-    return np.asarray(1 - np.exp(-stages) * after / before)
-
-
-def accessory_wanted(world: World, state: State, day: int) -> Floats:
-    """Probability that the accessory of the last gadget is still wanted at the start of the day."""
-    parameters = world.parameters
-    waited = np.minimum(day - 1 - state.gadget_day, 10_000)
-    still = parameters.accessory_later * np.exp(-waited / parameters.accessory_days)
-    return np.asarray(still / (1 - parameters.accessory_later + still))
-
-
-def accessory_order_probability(world: World, state: State, day: int) -> Floats:
-    """Probability of an order for the accessory alone on the day."""
-    return np.asarray(accessory_wanted(world, state, day) * -np.expm1(-1 / world.parameters.accessory_days))
-
-
-def _polynomial(clock: Floats, shape: Ints) -> Floats:
-    return np.asarray(1 + (shape >= 2) * clock + (shape >= 3) * 0.5 * clock**2)
-
-
-def _under_contact(world: World, state: State, day: int) -> Bools:
-    return np.asarray(day - state.last_contact < world.parameters.campaign_days)
+def qualify(world: World, state: State, campaign: int, day: int) -> Bools:
+    """Customers who may be drawn for a campaign on the day, if no order comes before it."""
+    traits, play = world.traits, play_of(campaign)
+    recency = day - state.last_order
+    return np.asarray(
+        (recency >= play.low)
+        & (recency < play.high)
+        & traits.consents
+        & (traits.consent_until > day)
+        & ~state.announced
+    )

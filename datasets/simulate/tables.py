@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
@@ -12,9 +10,10 @@ from numpy.typing import NDArray
 from regulars.datasets.simulate import service
 from regulars.datasets.simulate.arrays import NEVER, Columns, Floats, Ints
 from regulars.datasets.simulate.assortment import Assortment
-from regulars.datasets.simulate.campaigns import CampaignPlan
+from regulars.datasets.simulate.campaigns import CampaignPlan, play_of
 from regulars.datasets.simulate.catalogue import CATEGORIES
 from regulars.datasets.simulate.lines import CHANNELS
+from regulars.datasets.simulate.notation import Notation, ids, product_ids, words
 from regulars.datasets.simulate.parameters import ShopParameters
 from regulars.datasets.simulate.traits import SEGMENTS, Traits
 
@@ -24,54 +23,13 @@ _COUNTRY_SHARES = np.array([0.62, 0.14, 0.10, 0.08, 0.06])
 _CONTACT_HOUR = 6 / 24  # before the first order of the day
 
 
-@dataclass(frozen=True)
-class Clock:
-    """Days since the start of the history, as moments."""
-
-    start: np.datetime64
-
-    def times(self, days: Floats | Ints) -> NDArray[np.datetime64]:
-        """To the second; infinite days and NEVER are no time."""
-        never = ~np.isfinite(days) | (days >= NEVER)
-        seconds = np.round(np.where(never, 0.0, days) * 86_400).astype(np.int64)
-        moments = self.start.astype("datetime64[us]") + seconds.astype("timedelta64[s]").astype("timedelta64[us]")
-        return np.where(never, np.datetime64("NaT", "us"), moments)
-
-
-def make_clock(parameters: ShopParameters) -> Clock:
-    """The clock of a shop whose history starts where its parameters say."""
-    return Clock(np.datetime64(parameters.start, "us"))
-
-
-def ids(letter: str, width: int, codes: Ints) -> pd.Series:
-    """Text ids such as C000123; empty for negative codes."""
-    distinct, at = np.unique(codes, return_inverse=True)
-    text = np.array([None if code < 0 else f"{letter}{code + 1:0{width}d}" for code in distinct], dtype=object)
-    return pd.Series(text[at], dtype="str")
-
-
-def customer_ids(codes: Ints) -> pd.Series:
-    """C000001 is the first to sign up."""
-    return ids("C", 6, codes)
-
-
-def product_ids(codes: Ints) -> pd.Series:
-    """P0001 is the first of the assortment."""
-    return ids("P", 4, codes)
-
-
-def words(of: tuple[str, ...], codes: Ints) -> pd.Series:
-    """The words at the codes; empty for negative codes."""
-    return pd.Series(np.array([*of, None], dtype=object)[codes], dtype="str")
-
-
-def orders_frame(clock: Clock, lines: Columns) -> pd.DataFrame:
+def orders_frame(notation: Notation, lines: Columns) -> pd.DataFrame:
     """The orders table, in the order of `lines`."""
     return pd.DataFrame(
         {
-            "customer_id": customer_ids(lines["customer"]),
-            "order_id": ids("O", 7, lines["order"]),
-            "ordered_at": clock.times(lines["time"]),
+            "customer_id": notation.customers(lines["customer"]),
+            "order_id": notation.orders(lines["order"]),
+            "ordered_at": notation.times(lines["time"]),
             "product_id": product_ids(lines["product"]),
             "quantity": lines["quantity"],
             "unit_price": lines["unit_price"],
@@ -82,15 +40,15 @@ def orders_frame(clock: Clock, lines: Columns) -> pd.DataFrame:
     )
 
 
-def support_frame(clock: Clock, events: Columns) -> pd.DataFrame:
+def support_frame(notation: Notation, events: Columns) -> pd.DataFrame:
     """The support table; topic and complaint stand on the row that opens a ticket."""
     complaint = pd.Series(events["complaint"] == 1, dtype="boolean").mask(pd.Series(events["complaint"] < 0))
     return pd.DataFrame(
         {
-            "customer_id": customer_ids(events["customer"]),
-            "occurred_at": clock.times(events["time"]),
+            "customer_id": notation.customers(events["customer"]),
+            "occurred_at": notation.times(events["time"]),
             "event": words(service.EVENTS, events["event"]),
-            "ticket_id": ids("T", 6, events["ticket"]),
+            "ticket_id": notation.tickets(events["ticket"]),
             "minutes": np.where(events["minutes"] < 0, np.nan, events["minutes"]),
             "agent": words(service.AGENTS, events["agent"]),
             "channel": words(service.WAYS, events["way"]),
@@ -102,16 +60,16 @@ def support_frame(clock: Clock, events: Columns) -> pd.DataFrame:
 
 
 def contacts_frame(
-    parameters: ShopParameters, clock: Clock, plan: CampaignPlan, contacts: Columns, suggested: Ints
+    parameters: ShopParameters, notation: Notation, plan: CampaignPlan, contacts: Columns, suggested: Ints
 ) -> pd.DataFrame:
     """The contacts table: one row per customer drawn, held out ones included."""
     campaign, held_out = contacts["campaign"], contacts["held_out"]
-    names = tuple(f"{plan.play(at).name}-{at + 1:02d}" for at in range(len(plan.days)))
-    plays = tuple(plan.play(at).name for at in range(len(plan.days)))
+    names = tuple(f"{play_of(at).name}-{at + 1:02d}" for at in range(len(plan.days)))
+    plays = tuple(play_of(at).name for at in range(len(plan.days)))
     return pd.DataFrame(
         {
-            "customer_id": customer_ids(contacts["customer"]),
-            "contacted_at": clock.times(plan.days[campaign] + np.float64(_CONTACT_HOUR)),
+            "customer_id": notation.customers(contacts["customer"]),
+            "contacted_at": notation.times(plan.days[campaign] + np.float64(_CONTACT_HOUR)),
             "campaign": words(names, campaign),
             "play": words(plays, campaign),
             "arm": words(("contacted", "held_out"), held_out.astype(np.int64)),
@@ -122,7 +80,7 @@ def contacts_frame(
     )
 
 
-def advocacy_frame(clock: Clock, referrer: Ints, signed_up: Floats, reviews: Columns) -> pd.DataFrame:
+def advocacy_frame(notation: Notation, referrer: Ints, signed_up: Floats, reviews: Columns) -> pd.DataFrame:
     """The advocacy table; a referral is dated when the new customer signs up."""
     new = np.flatnonzero(referrer >= 0)
     n_new, n_reviews = len(new), len(reviews["time"])
@@ -131,17 +89,17 @@ def advocacy_frame(clock: Clock, referrer: Ints, signed_up: Floats, reviews: Col
     time = np.concatenate((signed_up[new], reviews["time"]))
     frame = pd.DataFrame(
         {
-            "customer_id": customer_ids(np.concatenate((referrer[new], reviews["customer"]))),
-            "occurred_at": clock.times(time),
+            "customer_id": notation.customers(np.concatenate((referrer[new], reviews["customer"]))),
+            "occurred_at": notation.times(time),
             "kind": words(("referral", "review", "case_study"), kind),
-            "new_customer_id": customer_ids(np.concatenate((new, np.full(n_reviews, -1)))),
+            "new_customer_id": notation.customers(np.concatenate((new, np.full(n_reviews, -1)))),
             "rating": np.where(rating == 0, np.nan, rating),
         }
     )
     return frame.iloc[np.argsort(time, kind="stable")].reset_index(drop=True)
 
 
-def products_frame(parameters: ShopParameters, clock: Clock, assortment: Assortment) -> pd.DataFrame:
+def products_frame(parameters: ShopParameters, notation: Notation, assortment: Assortment) -> pd.DataFrame:
     """The products table: a row from the introduction, and one from each change of cost while it is sold."""
     n = len(assortment)
     changed = np.flatnonzero(assortment.cost_change_day < np.minimum(parameters.days, assortment.discontinued))
@@ -151,7 +109,7 @@ def products_frame(parameters: ShopParameters, clock: Clock, assortment: Assortm
     frame = pd.DataFrame(
         {
             "product_id": product_ids(product),
-            "valid_from": clock.times(since),
+            "valid_from": notation.times(since),
             "name": words(assortment.names, product),
             "category": words(CATEGORIES, assortment.category[product]),
             "unit_cost": assortment.unit_cost(product, since),
@@ -163,7 +121,7 @@ def products_frame(parameters: ShopParameters, clock: Clock, assortment: Assortm
 
 
 def customers_frame(
-    clock: Clock, traits: Traits, signed_up: Floats, club: Floats, goodbye: Ints, rng: Generator
+    notation: Notation, traits: Traits, signed_up: Floats, club: Floats, goodbye: Ints, rng: Generator
 ) -> pd.DataFrame:
     """The customers table: a row from the sign-up, and one from each change: the club, consent withdrawn, a goodbye."""
     n = len(traits)
@@ -191,15 +149,15 @@ def customers_frame(
     left = np.where(known["left"].eq(other=True).fillna(value=False), goodbye[customer], NEVER)
     return pd.DataFrame(
         {
-            "customer_id": customer_ids(customer).to_numpy(),
-            "valid_from": clock.times(rows["since"].to_numpy()),
-            "signed_up_at": clock.times(signed_up[customer]),
+            "customer_id": notation.customers(customer).to_numpy(),
+            "valid_from": notation.times(rows["since"].to_numpy()),
+            "signed_up_at": notation.times(signed_up[customer]),
             "birth_date": known["birth_date"].to_numpy(),
             "country": known["country"].to_numpy(),
             "segment": known["segment"].to_numpy(),
             "contact_allowed": known["contact_allowed"].astype("bool").to_numpy(),
             "account_owner": known["account_owner"].to_numpy(),
-            "left_at": clock.times(left),
+            "left_at": notation.times(left),
         }
     ).astype(dict.fromkeys(("customer_id", "country", "segment", "account_owner"), "str"))
 

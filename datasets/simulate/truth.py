@@ -11,15 +11,15 @@ from regulars.datasets.simulate.baskets import Baskets
 from regulars.datasets.simulate.calendar import Calendar
 from regulars.datasets.simulate.catalogue import Sort
 from regulars.datasets.simulate.lines import line_margin
+from regulars.datasets.simulate.notation import Notation, product_ids, words
 from regulars.datasets.simulate.parameters import ShopParameters
 from regulars.datasets.simulate.process import History
-from regulars.datasets.simulate.tables import Clock, customer_ids, ids, product_ids, words
 from regulars.datasets.simulate.traits import SEGMENTS, Traits
 
 
 def customers_truth(
     parameters: ShopParameters,
-    clock: Clock,
+    notation: Notation,
     traits: Traits,
     history: History,
     referrer: Ints,
@@ -35,8 +35,8 @@ def customers_truth(
     placed = history.orders["time"] < end
     return pd.DataFrame(
         {
-            "customer_id": customer_ids(np.arange(n)),
-            "left_at": clock.times(history.left_day),
+            "customer_id": notation.customers(np.arange(n)),
+            "left_at": notation.times(history.left_day),
             "announced": history.announced,
             "segment_at_sign_up": words(SEGMENTS, traits.segment),
             "signed_up_without_order": traits.prospect,
@@ -49,7 +49,7 @@ def customers_truth(
             "problem_proneness": traits.problem_proneness,
             "return_proneness": traits.return_proneness,
             "advocacy": traits.advocacy,
-            "referred_by": customer_ids(referrer),
+            "referred_by": notation.customers(referrer),
             "orders": np.bincount(history.orders["customer"][placed], minlength=n),
             "margin": np.round(margin, 2),
             "service_minutes": np.round(minutes, 1),
@@ -58,7 +58,7 @@ def customers_truth(
     )
 
 
-def churn_truth(parameters: ShopParameters, clock: Clock, history: History, lines: Columns) -> pd.DataFrame:
+def churn_truth(parameters: ShopParameters, notation: Notation, history: History, lines: Columns) -> pd.DataFrame:
     """One row per customer and moment: true state and probabilities, and what came in the horizon after it."""
     outlooks, horizon = history.outlooks, parameters.horizon_days
     n = len(history.left_day)
@@ -68,8 +68,8 @@ def churn_truth(parameters: ShopParameters, clock: Clock, history: History, line
     margin = _within(lines["customer"][mine], lines["time"][mine], line_margin(lines)[mine], key, n, horizon)
     frame = pd.DataFrame(
         {
-            "customer_id": customer_ids(outlooks["customer"]),
-            "as_of": clock.times(outlooks["day"]),
+            "customer_id": notation.customers(outlooks["customer"]),
+            "as_of": notation.times(outlooks["day"]),
             "no_order": orders == 0,
             "orders_within": orders.astype(np.int64),
             "margin_within": np.round(margin, 2),
@@ -92,25 +92,25 @@ def _within(
     return total
 
 
-def tickets_truth(clock: Clock, history: History, tickets: Columns, lines: Columns) -> pd.DataFrame:
+def tickets_truth(notation: Notation, history: History, tickets: Columns, lines: Columns) -> pd.DataFrame:
     """One row per ticket: whether it was badly handled, and after which order it came."""
     number = np.full(len(history.orders["time"]), -1)
     known = lines["process_order"] >= 0
     number[lines["process_order"][known]] = lines["order"][known]
     return pd.DataFrame(
         {
-            "ticket_id": ids("T", 6, np.arange(len(tickets["opened"]))),
-            "customer_id": customer_ids(tickets["customer"]),
-            "order_id": ids("O", 7, number[tickets["order"]]),
-            "opened_at": clock.times(tickets["opened"]),
-            "closed_at": clock.times(tickets["closed"]),
+            "ticket_id": notation.tickets(np.arange(len(tickets["opened"]))),
+            "customer_id": notation.customers(tickets["customer"]),
+            "order_id": notation.orders(number[tickets["order"]]),
+            "opened_at": notation.times(tickets["opened"]),
+            "closed_at": notation.times(tickets["closed"]),
             "badly_handled": tickets["bad"],
             "is_complaint": tickets["complaint"],
         }
     )
 
 
-def assortment_truth(parameters: ShopParameters, clock: Clock, assortment: Assortment) -> dict[str, pd.DataFrame]:
+def assortment_truth(parameters: ShopParameters, notation: Notation, assortment: Assortment) -> dict[str, pd.DataFrame]:
     """`products`, `sequences` (kinds of product that lead to others) and `accessories` (products and theirs)."""
     noun = tuple(kind.noun for kind in assortment.kinds)
     product = np.arange(len(assortment))
@@ -122,8 +122,8 @@ def assortment_truth(parameters: ShopParameters, clock: Clock, assortment: Assor
                 "product_id": product_ids(product),
                 "kind": words(noun, assortment.kind),
                 "sort": pd.Series([assortment.kinds[kind].sort.value for kind in assortment.kind], dtype="str"),
-                "introduced_at": clock.times(assortment.introduced),
-                "discontinued_at": clock.times(assortment.discontinued),
+                "introduced_at": notation.times(assortment.introduced),
+                "discontinued_at": notation.times(assortment.discontinued),
                 "popularity": assortment.popularity,
                 "return_share": np.array([kind.returned for kind in assortment.kinds])[assortment.kind],
             }
@@ -150,7 +150,7 @@ def assortment_truth(parameters: ShopParameters, clock: Clock, assortment: Assor
     }
 
 
-def baskets_truth(clock: Clock, assortment: Assortment, baskets: Baskets) -> dict[str, pd.DataFrame]:
+def baskets_truth(notation: Notation, assortment: Assortment, baskets: Baskets) -> dict[str, pd.DataFrame]:
     """`favourites` as they were at sign-up, and `wishes`: when sequences made a customer want a kind of product."""
     favourites, wishes = baskets.favourites, baskets.wishes
     noun = tuple(kind.noun for kind in assortment.kinds)
@@ -159,28 +159,28 @@ def baskets_truth(clock: Clock, assortment: Assortment, baskets: Baskets) -> dic
     return {
         "favourites": pd.DataFrame(
             {
-                "customer_id": customer_ids(favourites["customer"]),
+                "customer_id": notation.customers(favourites["customer"]),
                 "product_id": product_ids(favourites["product"]),
                 "interval_days": favourites["interval"],
             }
         ),
         "wishes": pd.DataFrame(
             {
-                "customer_id": customer_ids(wishes["customer"][by_time]),
+                "customer_id": notation.customers(wishes["customer"][by_time]),
                 "first_kind": words(noun, assortment.rule_first[rule]),
                 "then_kind": words(noun, assortment.rule_then[rule]),
-                "bought_at": clock.times(wishes["since"][by_time]),
-                "wanted_from": clock.times(wishes["wanted_from"][by_time]),
+                "bought_at": notation.times(wishes["since"][by_time]),
+                "wanted_from": notation.times(wishes["wanted_from"][by_time]),
             }
         ),
     }
 
 
-def seasons_truth(clock: Clock, calendar: Calendar) -> pd.DataFrame:
+def seasons_truth(notation: Notation, calendar: Calendar) -> pd.DataFrame:
     """The curves of every simulated day."""
     return pd.DataFrame(
         {
-            "date": clock.times(np.arange(len(calendar.weekly))),
+            "date": notation.times(np.arange(len(calendar.weekly))),
             "weekly": calendar.weekly,
             "yearly": calendar.yearly,
             "garden": calendar.garden,

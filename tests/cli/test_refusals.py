@@ -206,6 +206,11 @@ WRONG_USE: dict[str, tuple[tuple[str, ...], str]] = {
     "no number for a budget": (("outreach", "shop", "--out", "x.csv", "--budget", "nan"), "--budget"),
     "an endless budget": (("outreach", "shop", "--out", "x.csv", "--budget", "inf"), "--budget"),
     "a negative seed": (("simulate", "--out", "x", "--seed", "-1"), "--seed"),
+    "no process": (("simulate", "--out", "x", "--jobs", "0"), "--jobs"),
+    "a large shop as CSV": (
+        ("simulate", "--out", "x", "--customers", "30000", "--format", "csv"),
+        "CSV holds up to 25,000 customers",
+    ),
     "no product": (("score", "shop", "--out", "x.csv", "--top", "0"), "--top"),
     "scores that are not there": (
         ("outreach", "shop", "--out", "x.csv", "--scores", "none.csv"),

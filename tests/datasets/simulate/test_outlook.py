@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ import pytest
 
 from regulars.datasets.simulate import ShopParameters, SimulatedShop, process
 from regulars.datasets.simulate.arrays import NEVER
-from regulars.datasets.simulate.outlook import no_order_if_active
+from regulars.datasets.simulate.outlook import AS_PLANNED, no_order_if_active
 from regulars.datasets.simulate.process import run
 from regulars.datasets.simulate.state import Agenda, State, World, first_state, send_campaign, settle_grudges
 
@@ -33,11 +32,12 @@ def test_plain_customers_have_the_closed_form(make_world: Callable[[ShopParamete
     """Constant hazards of ordering r and leaving m: e^{-(r + m) H}, and leaving first on one of H days."""
     world, horizon = make_world(PLAIN), PLAIN.horizon_days
     state = first_state(world, np.random.default_rng(0))
+    world.traits.sign_up_day[:] = 100
     state.orders[:], state.last_order[:] = 1, 100
     rate, leave = world.traits.rate, world.traits.leave_hazard
     days = np.arange(horizon)[:, None]
     expected = np.exp(-(rate + leave) * horizon) + (np.exp(-(rate + leave) * days) * -np.expm1(-leave)).sum(axis=0)
-    got = no_order_if_active(world, state, 110, defaultdict(list))
+    got = no_order_if_active(world, state, 110, Agenda())[AS_PLANNED]
     np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
@@ -75,14 +75,13 @@ def test_clones_live_as_foretold(make_world: Callable[[ShopParameters], World], 
     day, n, rng = 300, 40_000, np.random.default_rng(4)
     parameters = ShopParameters(customers=n, campaign_every_days=case.campaigns, consent_share=1)
     world, state = _clones(make_world(parameters), case, day, rng)
-    agenda: Agenda = defaultdict(list, {day + 10: [(np.arange(n), np.full(n, case.ticket_closes))]})
-    foretold = no_order_if_active(world, state.copy(), day, agenda)
+    agenda = Agenda(np.arange(n), np.full(n, day + 10), np.full(n, case.ticket_closes))
+    foretold = no_order_if_active(world, state, day, agenda)[AS_PLANNED]
     ordered = np.zeros(n, dtype=np.bool_)
     for today in range(day, day + parameters.horizon_days):
         settle_grudges(world, state, today, agenda)
         send_campaign(world, state, today)
-        process._leave(world, state, today)
-        ordered[process._buy(world, state, today, rng)["customer"]] = True
+        ordered[process._leave_and_buy(world, state, today, rng)["customer"]] = True
     error = np.sqrt((foretold * (1 - foretold)).sum()) / n
     assert abs((~ordered).mean() - foretold.mean()) < 4 * error
     # The Bayes filter, which the process keeps, knows how many of the silent are still there.

@@ -11,7 +11,8 @@ import pytest
 from regulars.datasets.simulate import ShopParameters, SimulatedShop
 from regulars.datasets.simulate.arrays import Bools
 from regulars.datasets.simulate.process import run
-from regulars.datasets.simulate.state import World, first_state, leaving_hazard
+from regulars.datasets.simulate.rates import Person, leaving_hazard
+from regulars.datasets.simulate.state import World
 
 WATCHED_DAYS = 60
 COMPLAINING = ShopParameters(customers=4_000, problem_share=0.4, problem_shape=5, moment_every_days=10_000)
@@ -44,12 +45,10 @@ def test_without_support_effect_they_do_not(make_world: Callable[[ShopParameters
 )
 def test_leaving_hazard_by_grudge(make_world: Callable[[ShopParameters], World], grudge: float, factor: float) -> None:
     """A bad complaint raises it, a well handled one (minus the bond) lowers it, and there is a most."""
-    world = make_world(ShopParameters(customers=20, support_effect=1.5))
-    state = first_state(world, np.random.default_rng(0))
-    state.orders[:] = 1
-    calm = leaving_hazard(world, state, 10)
-    state.grudge[:] = grudge
-    np.testing.assert_allclose(leaving_hazard(world, state, 10), factor * calm)
+    rules = make_world(ShopParameters(customers=20, support_effect=1.5)).rules
+    person = Person(0.01, 1, 0.3, leave_hazard=0.002, campaign_effect=0.2, birthday=100)
+    hazard = leaving_hazard(rules, person, orders=1, grudge=grudge, contact=False)
+    assert hazard == pytest.approx(0.002 * factor)
 
 
 def test_rate_of_tickets_and_of_bad_handling(shop: SimulatedShop) -> None:
