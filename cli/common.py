@@ -7,9 +7,8 @@ logs can be searched. Names of files, columns and customers are other people's t
 from __future__ import annotations
 
 import os
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 result = Console(highlight=False, soft_wrap=True)
 
-_QUIET_SECONDS = 60
-"""How long nothing is told of progress where there is no terminal."""
 TABLE_FILES = (".parquet", ".csv")
 """What tables are written as."""
 
@@ -127,29 +124,6 @@ def iso(moment: int) -> str:
 def nobody_before(moment: int, shop: Shop) -> RefusedError:
     """Why there is nothing to answer at a moment before everybody's first event."""
     return RefusedError(f"no customer was known before {iso(moment)}; the first order line is of {iso(shop.first)}")
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Tells progress: a bar on a terminal, elsewhere a line a minute; call it with how many more, and of how many."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    if console.is_terminal:
-        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield lambda more, total: bar.update(task, advance=more, total=total)
-        return
-    done, told = 0, time.monotonic()
-
-    def tell(more: int, total: int) -> None:
-        nonlocal done, told
-        done += more
-        if time.monotonic() - told >= _QUIET_SECONDS:
-            told = time.monotonic()
-            say(f"{done:,} of {total:,} {what}")
-
-    yield tell
 
 
 def read_tables(place: Place, settings: Settings) -> tuple[Shop, Reading]:

@@ -17,7 +17,6 @@ from regulars.cli.common import (
     Seed,
     Tables,
     as_moment,
-    counting,
     file_to_write,
     place_to_write,
     result,
@@ -180,7 +179,7 @@ def _write_features(place: Place, asked: list[int], out: Path, families: list[st
 
     source, beside = place.existing().source, place.set_aside
     parts = out if out.suffix not in TABLE_FILES else out.with_name(f"{out.name}.parts")
-    with counting("customers") as told:
+    with progress("features", "customers") as told:
         try:
             written = write_features(
                 source, settings, asked or None, parts, families=families or None, set_aside=beside, progress=told

@@ -201,17 +201,17 @@ class _Job:
         self, scan: Scan, chunks: list[tuple[int, int]], staged: Path | None, work: Path, features: list[Feature]
     ) -> None:
         open_chunks = [span for span in chunks if not _part(work, span).exists()]
-        self._tell(scan, [span for span in chunks if span not in open_chunks])
+        self._tell(scan, work, chunks)
         if not open_chunks:
             return
         batch = scan.batch(chunks[0][0], chunks[-1][1], staged)
         self._moments(scan)  # asked for before threads do
         with ThreadPoolExecutor(self.settings.train.threads) as threads:
-            waiting = {threads.submit(self._chunk, batch, span, work, features): span for span in open_chunks}
+            waiting = [threads.submit(self._chunk, batch, span, work, features) for span in open_chunks]
             try:
                 for done in as_completed(waiting):
                     done.result()
-                    self._tell(scan, [waiting[done]])
+                    self._tell(scan, work, chunks)
             finally:
                 threads.shutdown(cancel_futures=True)
 
@@ -223,10 +223,11 @@ class _Job:
         pq.write_table(table, unfinished, compression="lz4", use_dictionary=["customer_id", "as_of"])
         unfinished.rename(part)
 
-    def _tell(self, scan: Scan, spans: list[tuple[int, int]]) -> None:
+    def _tell(self, scan: Scan, work: Path, chunks: list[tuple[int, int]]) -> None:
+        """Tells how many customers are done: those before this batch, and those of its finished chunks."""
         if self.progress is not None:
-            for first, end in spans:
-                self.progress(end - first, len(scan))
+            done = sum(end - first for first, end in chunks if _part(work, (first, end)).exists())
+            self.progress(chunks[0][0] + done, len(scan))
 
 
 def _part(work: Path, span: tuple[int, int]) -> Path:
