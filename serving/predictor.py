@@ -95,7 +95,7 @@ class Predictor:
             "advocacy": advocacy,
         }
         own = own_frames(tables or {}, self.bundle.settings)
-        given = {title: frame for title, frame in (source | own).items() if frame is not None}
+        given = {title: frame for title, frame in {**source, **own}.items() if frame is not None}
         return self.score(read(given, self.bundle.settings), moment, top=top)
 
     def lacking(self, shop: Shop) -> list[str]:

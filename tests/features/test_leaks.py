@@ -37,7 +37,8 @@ def first_row(past: Past) -> Values:
 @cheats.feature(unit="orders", empty="0")
 def beyond_the_mean(past: Past) -> Values:
     """Orders beyond the mean of who is asked about."""
-    return past.orders.count() - past.orders.count().mean()
+    orders: Values = past.orders.count()
+    return orders - orders.mean()
 
 
 @cheats.feature(unit="orders", empty="0")
