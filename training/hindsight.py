@@ -126,7 +126,7 @@ def proven(logs: Logs, columns: Iterable[ValueColumn], known_ahead: Iterable[str
         title = column.name.partition(".")[0]
         later = facts.setdefault(id(column.log), _Facts(logs, column.log, title))
         told = list(later.told_by(column))
-        share, rows, fact = max(told, default=(0.0, 0, ""))
+        share, rows, fact = max(told, key=lambda one: one[:2], default=(0.0, 0, ""))
         if share >= MATCH:
             what = f"tells {fact}, in {share:.1%} of {rows:,} rows in which that was not known yet"
             found.append(Hindsight(column.name, True, what))
@@ -174,10 +174,10 @@ class _Facts:
             known, all_ = (AsOf(log, at).count().astype(float) for at in (self.now, self.end))
             found.append(_Fact(f"how many {name} there are of the customer in all", all_, known, 0.5))
             found.append(_Fact(f"how many {name} of the customer come later", all_ - known, 0 * known, 0.5))
-        for column in ("revenue", "margin", "sold"):
+        for column, name in (("revenue", "revenue"), ("margin", "margin"), ("sold", "sales")):
             known, all_ = (AsOf(self.logs.lines, at).sum(column) / MONEY for at in (self.now, self.end))
-            found.append(_Fact(f"the customer's {column} in all", all_, known, 0.011))
-            found.append(_Fact(f"the customer's {column} later", all_ - known, 0 * known, 0.011))
+            found.append(_Fact(f"the customer's {name} in all", all_, known, 0.011))
+            found.append(_Fact(f"the customer's {name} later", all_ - known, 0 * known, 0.011))
         return found
 
     @cached_property
