@@ -8,7 +8,7 @@ nothing that happened before both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -104,12 +104,13 @@ def _compared(title: str, earlier: pd.DataFrame, later: pd.DataFrame) -> list[Re
     for name in names:
         if name not in key:
             net = rest.groupby([*key, name], dropna=False)[SIDE].sum()
-            moved = pd.MultiIndex.from_frame(net[net != 0].reset_index()[key]).unique().intersection(in_both)
+            moved = pd.MultiIndex.from_frame(net[net != 0].reset_index()[key]).unique()
+            moved = moved[moved.isin(in_both)]
             if len(moved):
                 found.append(_told(f"{title}.{name}", "changed", moved, of))
     return found
 
 
-def _told(where: str, how: str, keys: pd.MultiIndex, of: int) -> Rewritten:
+def _told(where: str, how: str, keys: pd.Index[Any], of: int) -> Rewritten:
     customer, time = keys.to_frame(index=False).iloc[0].tolist()
     return Rewritten(where, how, len(keys), of, f"customer {customer!r} at {iso(int(time))}")

@@ -38,7 +38,8 @@ def first_row(past: Past) -> Values:
 def beyond_the_mean(past: Past) -> Values:
     """Orders beyond the mean of who is asked about."""
     orders: Values = past.orders.count()
-    return orders - orders.mean()
+    beyond: Values = orders - orders.mean()
+    return beyond
 
 
 @cheats.feature(unit="orders", empty="0")

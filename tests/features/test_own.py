@@ -167,7 +167,7 @@ def test_own_features_come_last_and_only_where_their_table_is(write: Write) -> N
 
 def test_bad_rows_of_an_own_table_are_told_as_of_any_other(write: Write, tmp_path: Path) -> None:
     chosen = write(VISITS)
-    bad = SEEN.assign(pages=[-1, 2, 3, 4, 5], device=["phone", "fax", None, None, None])
+    bad = SEEN.assign(pages=[-1, 2, 3, 4, 5], device=["phone", "fax", "desk", "desk", "desk"])
     found = {one.where: one for one in inspect({"orders": ORDERS, "visits": bad}, chosen).of("bad_rows")}
     assert set(found) == {"visits.pages", "visits.device"}
     assert "one of phone, desk" in str(found["visits.device"])
@@ -356,8 +356,8 @@ def test_a_result_that_is_no_number_for_each_moment_is_refused(write: Write, res
         feature_table(
             Logs(shop, chosen),
             Moments(np.arange(3, dtype=np.int32), np.full(3, 19_900 * DAY)),
-            None,
-            [strange],  # type: ignore[arg-type]
+            ShopContext(0, 0, np.zeros(0, np.int64), np.zeros(0, np.int64)),
+            [strange],
         )
     assert "mine.py: feature strange" in str(caught.value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ class Visits(EventTable):
     word = Column(Kind.TEXT, "planted")
 """
 START = np.datetime64("2023-01-01", "us")
-Plant = Callable[[pd.DataFrame, pd.DataFrame], pd.Series]
+Plant = Callable[[pd.DataFrame, pd.DataFrame], Any]
 
 
 def frames(customers: int = 150, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -53,41 +54,42 @@ def frames(customers: int = 150, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFr
     return made, visits.assign(pages=rng.poisson(4.0, len(who)))
 
 
-def totals(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
+def totals(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series[Any]:
     return visits["customer_id"].map(orders.groupby("customer_id")["order_id"].nunique()).fillna(0)
 
 
-def so_far(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
+def so_far(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series[Any]:
     """An honest count: the orders before the visit."""
     times = {who: np.sort(mine.to_numpy()) for who, mine in orders.groupby("customer_id")["ordered_at"]}
     pairs = zip(visits["customer_id"], visits["visited_at"].to_numpy(), strict=True)
     return pd.Series([int(np.searchsorted(times[who], when)) for who, when in pairs])
 
 
-def to_come(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
+def to_come(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series[Any]:
     return totals(orders, visits) - so_far(orders, visits)
 
 
-def revenue(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
+def revenue(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series[Any]:
     return visits["customer_id"].map(orders.groupby("customer_id")["amount"].sum())
 
 
-def next_at(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
+def next_at(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series[Any]:
     times = {who: np.sort(mine.to_numpy()) for who, mine in orders.groupby("customer_id")["ordered_at"]}
     pairs = zip(visits["customer_id"], visits["visited_at"].to_numpy(), strict=True)
     found = [next(iter(times[who][times[who] > when]), np.datetime64("NaT")) for who, when in pairs]
-    return pd.Series(pd.to_datetime(found)).dt.normalize()
+    return pd.Series(np.array(found, "datetime64[us]")).dt.normalize()
 
 
-def days_to_next(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
-    return (next_at(orders, visits) - visits["visited_at"].dt.normalize()).dt.days.astype(float)
+def days_to_next(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series[Any]:
+    wait = next_at(orders, visits) - visits["visited_at"].dt.normalize()
+    return pd.Series(wait.dt.days.astype(float))
 
 
-def last_at(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
+def last_at(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series[Any]:
     return visits["customer_id"].map(orders.groupby("customer_id")["ordered_at"].max())
 
 
-def has_left(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series:
+def has_left(orders: pd.DataFrame, visits: pd.DataFrame) -> pd.Series[Any]:
     return to_come(orders, visits) == 0
 
 
