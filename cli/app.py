@@ -55,10 +55,13 @@ def _is_refusal(error: Exception) -> bool:
     # Late, because a command that ends well needs none of them.
     from regulars.datasets.writing import LoadError
     from regulars.features.findings import DataError
+    from regulars.features.own_checks import OwnFeatureError
+    from regulars.features.settings import SettingsError
     from regulars.serving.sealed import BundleError
     from regulars.training.tracking import StoreError
 
-    return isinstance(error, (RefusedError, DataError, LoadError, BundleError, StoreError, OSError))
+    refusals = (RefusedError, DataError, LoadError, BundleError, StoreError, OwnFeatureError, SettingsError, OSError)
+    return isinstance(error, refusals)
 
 
 def _sentence(error: Exception) -> str:

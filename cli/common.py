@@ -90,7 +90,9 @@ PLACE = typer.Argument(
     metavar="DIR", parser=as_place, help="folder of the tables, DuckDB file, or postgresql://USER@HOST/DATABASE"
 )
 Tables = Annotated[Place, PLACE]
-Config = Annotated[Path | None, typer.Option(help="settings (default: regulars.toml here, if there is one)")]
+Config = Annotated[
+    Path | None, typer.Option(help="settings (default: REGULARS_CONFIG, or regulars.toml here, if there is one)")
+]
 AsOf = Annotated[
     str | None,
     typer.Option(metavar="DATE", callback=_is_moment, help="moment to stand at (default: the end of the data)"),
@@ -100,13 +102,18 @@ Model = Annotated[str | None, typer.Option(metavar="REF", help="bundle folder or
 
 
 def settings_from(config: Path | None) -> Settings:
-    """The settings; a file that cannot be used is a wrong use of the command."""
+    """The settings; a file, or one of own features that it names, that cannot be used is a wrong use of the command."""
     from regulars.features.settings import SettingsError, read_settings
 
     try:
-        return read_settings(config)
+        settings = read_settings(config)
+        if settings.features.own:
+            from regulars.features.own import own_of
+
+            own_of(settings)
     except SettingsError as error:
         raise typer.BadParameter(str(error), param_hint="--config") from error
+    return settings
 
 
 def moment_from(as_of: str | None, shop: Shop) -> int:

@@ -103,12 +103,35 @@ def load(
     say(f"written to {out}")
 
 
-def check(place: Tables, config: Config = None) -> None:
-    """Says what is there, what is missing, what that costs, and what to do."""
+def check(
+    place: Tables,
+    leaks: Annotated[bool, typer.Option("--leaks", help="look whether features or columns know the future")] = False,
+    as_of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATE", help="where --leaks stands (default: half and 80 % of the history)"),
+    ] = None,
+    earlier: Annotated[
+        Path | None, typer.Option(metavar="DIR2", help="an earlier export, for --leaks: what it says otherwise")
+    ] = None,
+    config: Config = None,
+    seed: Seed = 0,
+) -> None:
+    """Says what is there, what is missing, what that costs, and what to do; with --leaks, what knows the future."""
+    settings = settings_from(config)
+    if not leaks and (as_of or earlier):
+        raise typer.BadParameter("--as-of and --earlier go with --leaks")
+    if leaks:
+        from regulars.cli.leaks import check_leaks
+
+        check_leaks(place, settings, sorted({as_moment(one) for one in as_of or []}), earlier, seed)
+    else:
+        _check_readiness(place, settings)
+
+
+def _check_readiness(place: Place, settings: Settings) -> None:
     from regulars.features.readiness import readiness
     from regulars.features.reading import inspect
 
-    settings = settings_from(config)
     found = readiness(inspect(place.existing().source, settings), settings)
     result.print(Text(f"Readiness of {place.name}: {found.grade}", "bold"))
     for section in found.sections:
@@ -168,8 +191,10 @@ def _families(names: list[str]) -> list[str]:
 
 def _describe(settings: Settings) -> None:
     from regulars.features.describe import describe as described
+    from regulars.features.describe import describe_own
 
-    for one in described(settings.features.windows_days):
+    own = describe_own(settings) if settings.features.own else []
+    for one in [*described(settings.features.windows_days), *own]:
         result.print(Text.assemble((one.name, "bold"), f": {one.meaning} ({one.unit}; without events {one.empty})"))
 
 

@@ -101,7 +101,7 @@ def _incumbent(settings: Settings) -> tuple[Champion | None, Incumbent | None]:
         return None, None
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            bundle = load_bundle(download(settings, found, Path(scratch)))
+            bundle = load_bundle(download(settings, found, Path(scratch)), settings)
         except BundleError as error:
             say(f"the champion's bundle cannot be read and is compared by its recipe only: {error}")
             return found, None
@@ -210,8 +210,8 @@ def _track(
     run.data(data)
     run.metrics({"snapshot_rows": training.rows, "features": len(training.features)})
     run.params({"seed": seed, "horizon_days": settings.churn.horizon_days, "cutoffs": len(training.predictions)})
-    # Where runs are tracked may hold a password.
-    told = settings.model_dump_json(indent=1, exclude={"mlflow"})
+    # Where runs are tracked may hold a password, and where files of features lie tells of the machine.
+    told = settings.model_dump_json(indent=1, exclude={"mlflow": True, "features": {"own"}})
     run.texts({"readiness.txt": ready.text(), "settings.json": told})
     run.records(training.records)
     run.pictures({f"{name}.png": to_png(figure) for name, figure in pictures.items()})

@@ -91,6 +91,15 @@ class Family:
 
         return declare
 
+    @property
+    def declared(self) -> int:
+        """How many features were declared, each counted once whatever the windows."""
+        return len(self._makers)
+
+    def cut(self, length: int) -> None:
+        """Forget what was declared after the first `length` features."""
+        del self._makers[length:]
+
     def features(self, windows: Iterable[int]) -> list[Feature]:
         """The family's columns for these look-back windows (days)."""
         return [feature for make in self._makers for feature in make(tuple(windows))]

@@ -12,7 +12,8 @@ from inspect import getdoc
 from pathlib import Path
 
 from regulars.features.families import FAMILIES
-from regulars.features.settings import FeatureSettings
+from regulars.features.own import own_of
+from regulars.features.settings import FeatureSettings, Settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "features.md"
 """Where the page stands in the repository."""
@@ -49,6 +50,15 @@ def describe(windows: Iterable[int] | None = None) -> list[Description]:
         Description(one.family, one.name, one.meaning, one.unit, one.empty, ", ".join(one.needs))
         for family in FAMILIES
         for one in family.features(chosen)
+    ]
+
+
+def describe_own(settings: Settings) -> list[Description]:
+    """The features of the shop's own that the settings name; the family says which file or module they are from."""
+    return [
+        Description(module.name, one.name, one.meaning, one.unit, one.empty, ", ".join(one.needs))
+        for module in own_of(settings).modules
+        for one in module.features(settings.features.windows_days)
     ]
 
 

@@ -30,7 +30,7 @@ from regulars.features.shop import (
     Text,
 )
 from regulars.features.sources import quote
-from regulars.features.tables import Advocacy, Contacts, Customers, Kind, Orders, Products, Support, Table
+from regulars.features.tables import Advocacy, Contacts, Customers, EventTable, Kind, Orders, Products, Support, Table
 
 UNIVERSES = {
     "customer_id": "customer",
@@ -39,6 +39,9 @@ UNIVERSES = {
     "accessory_of": "product",
 }
 """Columns that share their codes with those of other tables; every other one has codes of its own."""
+
+RANK_ONLY = (f"{Orders.title}.{Orders.order_id}", f"{Support.title}.{Support.ticket_id}")
+"""Columns whose ids count by rank alone, so that they are not kept; so do those of a shop's own event tables."""
 
 MOST_UNITS = 2**62
 """Absolute values of a column must not add up to more, so that no sum of it can overflow."""
@@ -82,6 +85,10 @@ class Checked:
         happened, recorded = self.moment(self.table.happened), self.moment("recorded_at")
         known = f"CASE WHEN {happened} = {_NEVER} THEN {recorded} ELSE {happened} END"
         return {"time": known, "visible": f"greatest({known}, {recorded})"}
+
+    def kind(self, column: str) -> Kind:
+        """What the column holds."""
+        return next(one.kind for one in self.table.columns() if one.name == column)
 
     def coded(self) -> list[str]:
         """The columns that hold ids or words."""
@@ -165,12 +172,17 @@ def words_of(connection: duckdb.DuckDBPyConnection, name: str) -> Text:
 
 def all_words(connection: duckdb.DuckDBPyConnection, tables: Iterable[Checked]) -> Mapping[str, Text]:
     """The words of every grouping column."""
-    names = [universe(checked.table, column) for checked in tables for column in checked.coded()]
-    own = [name for name in names if "." in name and name != f"{Orders.title}.{Orders.order_id}"]
-    return {name: words_of(connection, name) for name in own if name != f"{Support.title}.{Support.ticket_id}"}
+    names = [
+        universe(checked.table, column)
+        for checked in tables
+        for column in checked.coded()
+        if not (issubclass(checked.table, EventTable) and checked.kind(column) is Kind.ID)
+    ]
+    kept = [name for name in names if "." in name and name not in RANK_ONLY]
+    return {name: words_of(connection, name) for name in kept}
 
 
-def _joined(checked: Checked) -> str:
+def good_rows(checked: Checked) -> str:
     """The good rows of a table beside the codes of their ids and words."""
     joins = "".join(
         f" LEFT JOIN {codes_table(universe(checked.table, column))} AS {alias}"
@@ -190,7 +202,7 @@ def rows_as(checked: Checked) -> tuple[type[Any], dict[str, str]]:
 def rows_sql(checked: Checked) -> str:
     """SQL of a checked table's rows (orders aside)."""
     made, expressions = rows_as(checked)
-    return _select_as(made, expressions, _joined(checked))
+    return _select_as(made, expressions, good_rows(checked))
 
 
 def _select_as(made: type[Rows], expressions: Mapping[str, str], source: str) -> str:
@@ -312,7 +324,7 @@ def make_costs(connection: duckdb.DuckDBPyConnection, products: Checked | None, 
     times = products.times()
     rows = (
         f"SELECT {products.code('product_id')} AS product, {times['time']} AS valid, {times['visible']} AS visible,"
-        f" unit_cost AS cost {_joined(products)} AND unit_cost IS NOT NULL"
+        f" unit_cost AS cost {good_rows(products)} AND unit_cost IS NOT NULL"
     )
     best = "max({'valid': valid, 'visible': visible, 'cost': cost}) OVER (PARTITION BY product ORDER BY visible)"
     dated = "" if trust else f" WHERE valid <> {_NEVER}"
@@ -337,7 +349,7 @@ def order_lines_sql(
         f" CASE WHEN {is_return} THEN -1 ELSE 1 END AS sign,"
         f" greatest(abs(gross) - {taken_off}, 0) AS size,"
         f" abs(coalesce({optional['quantity']}, 1)) AS pieces, {optional['unit_cost']}::DECIMAL(20, 9) AS own_cost"
-        f" {_joined(given)}"
+        f" {good_rows(given)}"
     )
     rounded = (
         f"SELECT *, CAST(size * {MONEY} AS BIGINT) AS units,"

@@ -35,3 +35,6 @@ def _parts(shop: Shop) -> Iterator[tuple[str, bytes]]:
         if isinstance(rows, Rows):
             for column in fields(rows):
                 yield f"{part.name}.{column.name}", np.ascontiguousarray(getattr(rows, column.name)).tobytes()
+    for title, events in sorted(shop.own.items()):
+        for name, values in events.arrays().items():
+            yield f"own {title}.{name}", np.ascontiguousarray(values).tobytes()

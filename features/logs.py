@@ -9,6 +9,7 @@ before its order's other lines, joins the order and does not move it.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class Logs:
         self.shop = shop
         self.settings = settings
         self.keys = len(shop.customer_ids)
+        self._own: dict[tuple[str, tuple[tuple[str, Any], ...]], EventLog] = {}
 
     @cached_property
     def lines(self) -> EventLog:
@@ -137,6 +139,24 @@ class Logs:
         who = np.where(lines.customer >= 0, referrer[lines.customer], NONE)
         visible = np.maximum(lines.visible, np.where(who >= 0, known[lines.customer], NEVER))
         return EventLog.build(self.keys, who, lines.time, visible, {"margin": lines.margin})
+
+    def own(self, title: str, equal: tuple[tuple[str, Any], ...] = ()) -> EventLog:
+        """Events of a table that the shop declared itself, those whose columns equal the given values.
+
+        Without the table nothing happens in it.
+
+        Raises:
+            OwnError: if nobody declares such a table or column, or a value is none that the column can have.
+        """
+        from regulars.features.own_logs import own_log, those_equal
+
+        if (title, equal) not in self._own:
+            if equal:
+                log = self.own(title)
+                self._own[title, equal] = log.where(those_equal(self, title, log, equal))
+            else:
+                self._own[title, equal] = own_log(self, title)
+        return self._own[title, equal]
 
     def _referrers(self) -> tuple[I32, I64]:
         """Who referred each customer first, and from when that was known; nobody refers themselves.

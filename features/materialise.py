@@ -28,13 +28,13 @@ from regulars.features.define import Feature
 from regulars.features.families import FAMILIES
 from regulars.features.findings import DataError, Finding
 from regulars.features.logs import Logs
+from regulars.features.own import own_of, tables_of
 from regulars.features.plain import NotPlainError
 from regulars.features.scan import Batch, Scan, open_scan
 from regulars.features.settings import Settings
 from regulars.features.shop import I64, as_datetime, iso
 from regulars.features.sources import Where
 from regulars.features.table import feature_values
-from regulars.features.tables import TABLES
 
 LINES = 6_000_000
 """Order lines held in memory at a time."""
@@ -93,10 +93,11 @@ def write_features(
         NobodyError: if nobody had ordered before any of the moments.
     """
     moments = None if times is None else np.unique(np.asarray(times, dtype=np.int64))
-    wanted = [family for family in FAMILIES if families is None or family.name in set(families)]
-    features = [feature for family in wanted for feature in family.features(settings.features.windows_days)]
+    windows = settings.features.windows_days
+    every = [*(one for family in FAMILIES for one in family.features(windows)), *own_of(settings).features(windows)]
+    features = [feature for feature in every if families is None or feature.family in set(families)]
     needed = {need.partition(".")[0] for feature in features for need in feature.needs} | {"products"}
-    titles = frozenset(table.title for table in TABLES if families is None or table.title in needed)
+    titles = frozenset(table.title for table in tables_of(settings) if families is None or table.title in needed)
     job = _Job(settings, moments, features, titles, set_aside, progress, lines, chunk_lines)
     work = out.with_name(f".{out.name}.unfinished")
     _resume_or_begin(work, job.plan(source))

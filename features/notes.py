@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from regulars.features.findings import Finding
 from regulars.features.shop import DAY, NEVER, NONE, Rows, Shop, as_datetime
-from regulars.features.tables import TABLES
 
 LONG_GAP_DAYS = 7
 USUAL_GAPS = 5
@@ -69,8 +68,8 @@ def _gap(shop: Shop) -> Iterator[Finding]:
 def _strangers(shop: Shop) -> Iterator[Finding]:
     """Customers who write without having bought, and products that are sold without being listed."""
     known = [shop.orders.customer] + ([shop.customers.customer] if shop.customers else [])
-    for title in ("support", "contacts"):
-        rows = getattr(shop, title)
+    asked = {"support": shop.support, "contacts": shop.contacts, **shop.own}
+    for title, rows in asked.items():
         if rows is not None:
             people = np.unique(rows.customer)
             new = int((~np.isin(people, np.concatenate(known))).sum())
@@ -98,10 +97,10 @@ def _undated(shop: Shop) -> Iterator[Finding]:
 
 def _late(shop: Shop) -> Iterator[Finding]:
     """Rows that were recorded after everything that has happened."""
-    tables = {table.title: getattr(shop, table.title) for table in TABLES}
-    last = max((int(rows.time.max()) for rows in tables.values() if rows is not None and len(rows)), default=NEVER)
+    tables = shop.tables()
+    last = max((int(rows.time.max()) for rows in tables.values() if len(rows)), default=NEVER)
     for title, rows in tables.items():
-        if rows is not None and f"{title}.recorded_at" in shop.given:
+        if f"{title}.recorded_at" in shop.given:
             late = int((rows.visible >= (last // DAY + 1) * DAY).sum())
             problem = "rows recorded after the last day of the data, which no moment before sees"
             yield from _note(title, "recorded_at", "recorded_late", problem, late, len(rows), "Check recorded_at.")

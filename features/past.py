@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,9 @@ class Past:
 
     def __init__(self, logs: Logs, moments: Moments) -> None:
         self._logs = logs
+        self._own: dict[tuple[str, tuple[tuple[str, Any], ...]], AsOf] = {}
         self.moments = moments
+        self.asked: set[str] = set()
 
     @property
     def settings(self) -> Settings:
@@ -84,6 +87,19 @@ class Past:
         """Lines that were sold in each customer's last order."""
         order = self.orders.last("order").astype(np.int32)
         return AsOf(self._logs.sales_by_order, Moments(order, self.moments.time))
+
+    def table(self, title: str, **equal: Any) -> AsOf:
+        """Events of a table that the shop declared itself; `asked` notes the title.
+
+        Args:
+            title: of the table.
+            equal: keep the events whose columns equal these: a word, `True` or `False`, a number as it is in the file.
+        """
+        self.asked.add(title)
+        which = (title, tuple(sorted(equal.items())))
+        if which not in self._own:
+            self._own[which] = AsOf(self._logs.own(title, which[1]), self.moments)
+        return self._own[which]
 
     def cost_to_serve(self, last: int | None = None) -> F64:
         """Cost of the minutes spent on each customer, in currency units."""

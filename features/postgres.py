@@ -27,8 +27,8 @@ from pyarrow import parquet
 
 from regulars.features.database import Database
 from regulars.features.findings import DataError, Finding
-from regulars.features.sources import TITLES, Source, literal, quote
-from regulars.features.tables import TABLES, Orders, Table
+from regulars.features.sources import Source, literal, quote
+from regulars.features.tables import Orders, Table
 
 BATCH_BYTES = 16_000_000
 """About how much is held in memory at once; a batch becomes a row group of the file."""
@@ -147,7 +147,7 @@ def add_tables(source: Source, database: Database, folder: Path) -> None:
     """
     with _connected(database) as connection:
         found = _look_around(source, connection, database)
-        for table in TABLES:
+        for table in source.declared:
             if table.title in found:
                 _Stream(source, connection, database, found[table.title], table).add(folder)
 
@@ -201,8 +201,8 @@ def _look_around(source: Source, connection: Any, database: Database) -> dict[st
     found = {name: _Found(schema, name, number, about) for schema, name, number, about, meant in rows if meant}
     if Orders.title not in found:
         raise _no_orders(database, rows)
-    source.suggest([name for name in found if name not in TITLES])
-    return {title: table for title, table in found.items() if title in TITLES}
+    source.suggest([name for name in found if name not in source.titles])
+    return {title: table for title, table in found.items() if title in source.titles}
 
 
 def _no_orders(database: Database, rows: Sequence[tuple[Any, ...]]) -> DataError:

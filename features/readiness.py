@@ -13,10 +13,11 @@ from typing import Literal
 
 import numpy as np
 
+from regulars.features.own import own_of, tables_of
 from regulars.features.reading import Reading
 from regulars.features.settings import Settings
-from regulars.features.shop import DAY, NEVER, NONE, Rows, Shop, as_datetime, days
-from regulars.features.tables import TABLES, Support
+from regulars.features.shop import DAY, NEVER, NONE, Shop, as_datetime, days
+from regulars.features.tables import Support
 
 Mark = Literal["ok", "warn", "bad"]
 Grade = Literal["good", "fair", "poor", "none"]
@@ -126,7 +127,8 @@ def readiness(reading: Reading, settings: Settings, *, as_of: int | None = None)
     why_not = _why_not(shop, buyers, settings, end) or _refused(reading, settings)
     warnings = sum(item.mark != "ok" for item in enough.items)
     grade: Grade = "good" if not warnings else "fair" if warnings <= FAIR_WARNINGS else "poor"
-    sections = _filled([_there(reading, _customers(shop, buyers)), enough, missing, found])
+    there = _there(reading, _customers(shop, buyers), *_own(shop, settings))
+    sections = _filled([there, enough, missing, found])
     return Readiness("none" if why_not else grade, why_not, tuple(sections))
 
 
@@ -170,6 +172,20 @@ def _customers(shop: Shop, buyers: _Buyers) -> Item:
     return Item("ok" if count else "bad", sentence)
 
 
+def _own(shop: Shop, settings: Settings) -> Iterator[Item]:
+    """What the shop adds to the features, and what of that its tables do not allow."""
+    for module in own_of(settings).modules:
+        features = module.features(settings.features.windows_days)
+        absent = [feature for feature in features if not shop.has(*feature.needs)]
+        sentence = f"{module.name}: {len(features)} features of the shop's own"
+        if not absent:
+            yield Item("ok", f"{sentence}.")
+        else:
+            needs = sorted({need for feature in absent for need in feature.needs if not shop.has(need)})
+            names = ", ".join(feature.name for feature in absent)
+            yield Item("warn", f"{sentence}, of which {names} need {', '.join(needs)}.", "Bring what they need.")
+
+
 def _enough(shop: Shop, buyers: _Buyers, settings: Settings, as_of: int | None) -> Iterator[Item]:
     yield _history(shop)
     yield _horizons(shop, settings)
@@ -209,8 +225,7 @@ def _count(customers: int) -> Item:
 
 
 def _recent(shop: Shop, as_of: int | None) -> Item:
-    tables: list[Rows | None] = [getattr(shop, table.title) for table in TABLES]
-    now = max(int(rows.time.max()) for rows in tables if rows is not None and len(rows)) if as_of is None else as_of
+    now = max(int(rows.time.max()) for rows in shop.tables().values() if len(rows)) if as_of is None else as_of
     age = max(0, now - int(shop.orders.time.max())) // DAY
     recent = age <= RECENT_DAYS
     since = "the last moment in any table" if as_of is None else _day(as_of)
@@ -226,7 +241,7 @@ def _products(shop: Shop) -> Item:
 
 
 def _missing(shop: Shop, settings: Settings) -> Iterator[Item]:
-    for table in TABLES:
+    for table in tables_of(settings):
         if not shop.has(table.title):
             advice = f"Add {table.title} ({table.one_row}): {', '.join(table.required())}."
             yield Item("warn", f"There is no table {table.title}: {table.without}.", advice)

@@ -8,7 +8,7 @@ remains becomes a `Shop` (`encoding`), and what is odd about it without being wr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,13 @@ import numpy as np
 from regulars.features import notes
 from regulars.features.encoding import MOST_UNITS, Checked, build
 from regulars.features.findings import DataError, Finding, by_importance
+from regulars.features.own import own_of, tables_of
+from regulars.features.own_encoding import own_events, too_large
 from regulars.features.reader import TableReader, TableReading
 from regulars.features.settings import Settings
-from regulars.features.shop import Shop
+from regulars.features.shop import OrderLines, Shop
 from regulars.features.sources import Source, Where, open_source
-from regulars.features.tables import TABLES, Orders
+from regulars.features.tables import EventTable, Orders
 
 __all__ = ["DataError", "Finding", "Reading", "TableReading", "inspect", "read_shop"]
 
@@ -76,8 +78,9 @@ def inspect(source: Where, settings: Settings) -> Reading:
 
 
 def _read(source: Where, settings: Settings, set_aside: Path | None) -> Reading:
-    with open_source(source, settings.train.threads) as opened:
-        found = [(table, opened.tables[table.title]) for table in TABLES if table.title in opened.tables]
+    tables = tables_of(settings)
+    with open_source(source, settings.train.threads, tables) as opened:
+        found = [(table, opened.tables[table.title]) for table in tables if table.title in opened.tables]
         readers = [TableReader(opened.connection, given, table) for table, given in found]
         read = [reader for reader in readers if reader.read(settings)]
         files = tuple(reader.set_aside(set_aside) for reader in read if set_aside is not None and reader.bad)
@@ -87,8 +90,9 @@ def _read(source: Where, settings: Settings, set_aside: Path | None) -> Reading:
         shop = None
         if any(reader.table is Orders for reader in read):
             shop = _build(opened, read, settings)
-            findings += _unusable(shop) or notes.notes(shop)
-            shop = None if _unusable(shop) else shop
+            unusable = _unusable(shop, settings)
+            findings += unusable or notes.notes(shop)
+            shop = None if unusable else shop
         return Reading(shop, by_importance(findings), tuple(reader.summary for reader in read), files)
 
 
@@ -103,17 +107,29 @@ def no_orders(opened: Source, source: Where) -> Finding:
 
 def _build(opened: Source, read: Sequence[TableReader], settings: Settings) -> Shop:
     checked = [Checked(reader.table, reader.name, frozenset(reader.summary.given)) for reader in read]
-    return build(opened.connection, checked, settings.money.gross_margin, trust=settings.data.trust_undated)
+    shop = build(opened.connection, checked, settings.money.gross_margin, trust=settings.data.trust_undated)
+    own = [(one.table, one) for one in checked if issubclass(one.table, EventTable)]
+    return replace(shop, own={table.title: own_events(opened.connection, table, one) for table, one in own})
 
 
-def _unusable(shop: Shop) -> list[Finding]:
+def _unusable(shop: Shop, settings: Settings) -> list[Finding]:
     """Why nothing can be made of a shop whose rows are good one by one."""
     found = []
     if not len(shop.customer_ids):
         advice = "Fill in customer_id; lines of guests alone say nothing about customers."
         found.append(Finding("orders", "customer_id", "no_customer", "error", "there is no customer", advice=advice))
+    found += beyond_sums(shop.orders)
+    for table in own_of(settings).tables:
+        if table.title in shop.own:
+            found += too_large(table, shop.own[table.title])
+    return found
+
+
+def beyond_sums(orders: OrderLines) -> list[Finding]:
+    """Amounts of order lines that together are too large for exact sums."""
+    found = []
     for name in ("revenue", "margin", "quantity"):
-        total = float(np.abs(getattr(shop.orders, name).astype(np.float64)).sum())
+        total = float(np.abs(getattr(orders, name).astype(np.float64)).sum())
         if total >= MOST_UNITS:
             problem = f"the {name} of all lines together is beyond what can be added up exactly"
             advice = "Look for prices, costs or quantities that are far too large."

@@ -26,13 +26,15 @@ from numpy.typing import NDArray
 from regulars.features import encoding, kernels, plain
 from regulars.features.encoding import Checked, codes_table
 from regulars.features.findings import DataError, Finding, by_importance
+from regulars.features.own import tables_of
+from regulars.features.own_encoding import as_own_events, own_sql
 from regulars.features.plain_orders import Costs, PlainLines, PlainOrders, plain_lines
 from regulars.features.reader import TableReader
-from regulars.features.reading import no_orders
+from regulars.features.reading import beyond_sums, no_orders
 from regulars.features.settings import Settings
-from regulars.features.shop import DAY, I64, NONE, AdvocacyEvents, OrderLines, ProductChanges, Shop, Text
+from regulars.features.shop import DAY, I64, NONE, AdvocacyEvents, OrderLines, OwnEvents, ProductChanges, Shop, Text
 from regulars.features.sources import Source, Where, literal, open_source
-from regulars.features.tables import TABLES, Advocacy, Orders, Products, Table
+from regulars.features.tables import Advocacy, EventTable, Orders, Products, Table
 
 MEMORY = "3GB"
 """What DuckDB may hold in memory; beyond it, it writes to disk."""
@@ -103,16 +105,22 @@ class Batch:
 
         Raises:
             NotPlainError: if an order line is not plain.
+            DataError: if lines cannot be added up exactly.
         """
         members = self.scan.members(first, end)
         keys = members - self.first if self.place is None else self.place[members]
         start, rows = self.lines.of(keys)
         lines = self.lines.rows.rows(start, rows)
         orders = replace(lines, customer=_local(lines.customer, members))
+        if beyond := beyond_sums(orders):
+            raise DataError(beyond)
         others: dict[str, Any] = {}
+        own: dict[str, OwnEvents] = {}
         for table, grouped in self.tables.items():
             found = grouped.rows.take(grouped.of(np.arange(first, end) - self.first)[1])
-            others[table.title] = replace(found, customer=_local(found.customer, members))
+            (own if issubclass(table, EventTable) else others)[table.title] = replace(
+                found, customer=_local(found.customer, members)
+            )
         if self.scan.advocacy is not None:
             others["advocacy"] = self.scan.advocacy.of(members)
         shop = Shop(
@@ -120,6 +128,7 @@ class Batch:
             product_ids=self.scan.product_ids,
             orders=orders,
             products=self.scan.products,
+            own=own,
             words=self.scan.words,
             given=self.scan.given,
             **others,
@@ -201,7 +210,7 @@ class Scan:
         self.connection = source.connection
         self.connection.execute(f"SET memory_limit = '{MEMORY}'")
         self.settings = settings
-        wanted = {table: source.tables[table.title] for table in TABLES if table.title in source.tables}
+        wanted = {table: source.tables[table.title] for table in tables_of(settings) if table.title in source.tables}
         found = [finding for finding in source.findings if finding.severity == "error"]
         if Orders not in wanted and not found:
             found = [no_orders(source, origin)]
@@ -367,12 +376,16 @@ class Scan:
         for table, checked in self._checked.items():
             if table not in {Orders, Products, Advocacy}:
                 found[table] = f"coded_{table.title}"
-                self.connection.execute(f"CREATE TEMP TABLE {found[table]} AS {encoding.rows_sql(checked)}")
+                rows = own_sql(table, checked) if issubclass(table, EventTable) else encoding.rows_sql(checked)
+                self.connection.execute(f"CREATE TEMP TABLE {found[table]} AS {rows}")
         return found
 
     def _rows(self, table: type[Table], first: int, end: int) -> Any:
         query = f"SELECT * FROM {self._by_customer[table]} WHERE customer >= {first} AND customer < {end}"
-        return encoding.as_rows(encoding.rows_class(table), self.connection.execute(query).fetchnumpy())
+        columns = self.connection.execute(query).fetchnumpy()
+        if issubclass(table, EventTable):
+            return as_own_events(columns)
+        return encoding.as_rows(encoding.rows_class(table), columns)
 
 
 @contextmanager
@@ -397,5 +410,5 @@ def open_scan(
         DataError: if a table cannot be used.
         NotPlainError: if order lines are not plain, unless `careful`.
     """
-    with open_source(source, settings.train.threads) as opened:
+    with open_source(source, settings.train.threads, tables_of(settings)) as opened:
         yield Scan(opened, settings, titles, source, careful=careful, set_aside=set_aside)

@@ -13,6 +13,8 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 CONFIG_NAME = "regulars.toml"
+CONFIG_VARIABLE = "REGULARS_CONFIG"
+"""Environment variable that names the settings file where no other is given."""
 
 
 class Section(BaseModel):
@@ -64,9 +66,18 @@ class NextProductSettings(Section):
 
 
 class FeatureSettings(Section):
-    """How far features look back."""
+    """How far features look back, and which a shop adds."""
 
     windows_days: tuple[int, ...] = Field((30, 90, 180, 365), min_length=1, description="look-back windows")
+    own: tuple[str, ...] = Field(
+        (), description="features of one's own: Python files (from the settings' folder), modules, or entry points"
+    )
+    own_changed: Literal["refuse", "warn"] = Field(
+        "refuse", description="a model whose own features were written anew since it was trained: refuse it, or warn"
+    )
+    known_ahead: tuple[str, ...] = Field(
+        (), description="columns ('table.column') that are plans, which `check --leaks` does not call leaks"
+    )
 
     @field_validator("windows_days")
     @classmethod
@@ -152,17 +163,21 @@ class SettingsError(ValueError):
 
 
 def read_settings(path: Path | None = None) -> Settings:
-    """Settings from `path`, or from `regulars.toml` in the current folder if there is one, else the defaults.
+    """Settings from `path`, else the file that REGULARS_CONFIG names, else `regulars.toml` here, else the defaults.
+
+    Files that `[features] own` names are found from the folder of the settings.
 
     Raises:
         SettingsError: if the file is missing, is not TOML, or holds a key or value that is not allowed.
     """
     if path is None:
-        path = Path(CONFIG_NAME)
-        if not path.exists():
+        named = os.environ.get(CONFIG_VARIABLE)
+        path = Path(named or CONFIG_NAME)
+        if not named and not path.exists():
             return Settings()
     try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        settings = Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return with_own(settings, [_found_from(path.parent, one) for one in settings.features.own])
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: there is no such settings file") from error
     except OSError as error:
@@ -174,6 +189,16 @@ def read_settings(path: Path | None = None) -> Settings:
     except ValidationError as error:
         problems = "; ".join(_problem(one["loc"], one["type"], one["msg"]) for one in error.errors())
         raise SettingsError(f"{path}: {problems}") from error
+
+
+def with_own(settings: Settings, own: Iterable[str]) -> Settings:
+    """The settings with these features of one's own."""
+    return settings.model_copy(update={"features": settings.features.model_copy(update={"own": tuple(own)})})
+
+
+def _found_from(folder: Path, named: str) -> str:
+    """A Python file as seen from the settings' folder; names of modules and entry points as they are."""
+    return str((folder / named).resolve()) if named.endswith(".py") else named
 
 
 def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -54,7 +54,16 @@ class Rows:
 
     def take(self, rows: NDArray[Any]) -> Self:
         """The given rows (positions or a mask), as a new table."""
-        return replace(self, **{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+        return self.with_arrays({name: column[rows] for name, column in self.arrays().items()})
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every column by name, in the order in which they are declared."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The table with these columns in place of its own."""
+        changed: dict[str, Any] = dict(arrays)
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True)
@@ -140,12 +149,33 @@ class AdvocacyEvents(Rows):
 
 
 @dataclass(frozen=True)
+class OwnEvents(Rows):
+    """Events of a table that the shop declared itself (`tables.EventTable`); `columns` as in `own_encoding`."""
+
+    customer: I32
+    columns: Mapping[str, I64]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every column by name: time, visible, customer, then those of the table."""
+        return {"time": self.time, "visible": self.visible, "customer": self.customer, **self.columns}
+
+    def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The table with these columns in place of its own."""
+        columns = {name: arrays.get(name, column) for name, column in self.columns.items()}
+        three: dict[str, Any] = {
+            name: arrays.get(name, getattr(self, name)) for name in ("time", "visible", "customer")
+        }
+        return replace(self, **three, columns=columns)
+
+
+@dataclass(frozen=True)
 class Shop:
     """A shop's data, checked. Tables that the shop does not have are None, and so are never mistaken for empty ones.
 
     `customer_ids` and `product_ids` are sorted and unique; a code is a position in them. `words` holds, for each
     grouping column named 'table.column', the sorted words behind its codes. `given` names the 'table.column's that
-    were really there, so that a feature is absent where its column is, and not filled with zeros. `first` and `end`
+    were really there, so that a feature is absent where its column is, and not filled with zeros. `own` holds the event
+    tables that the shop declared itself and brought, by title. `first` and `end`
     bound the data: `end` is just after the last order line, and the natural moment to stand at.
     """
 
@@ -157,6 +187,7 @@ class Shop:
     products: ProductChanges | None = None
     contacts: ContactEvents | None = None
     advocacy: AdvocacyEvents | None = None
+    own: Mapping[str, OwnEvents] = field(default_factory=dict)
     words: Mapping[str, Text] = field(default_factory=dict)
     given: frozenset[str] = frozenset()
 
@@ -169,6 +200,17 @@ class Shop:
     def end(self) -> int:
         """The day after the last order line, at midnight: everything that is there has happened before it."""
         return (int(self.orders.time.max()) // DAY + 1) * DAY if len(self.orders) else 0
+
+    def tables(self) -> dict[str, Rows]:
+        """The tables that are there, by title: of the six, then its own."""
+        six = ("orders", "support", "customers", "products", "contacts", "advocacy")
+        return {name: getattr(self, name) for name in six if getattr(self, name) is not None} | dict(self.own)
+
+    def with_tables(self, tables: Mapping[str, Rows]) -> Self:
+        """The shop with these tables in place of those of the same titles."""
+        changed: dict[str, Any] = {name: rows for name, rows in tables.items() if name not in self.own}
+        own: Any = {name: tables.get(name, rows) for name, rows in self.own.items()}
+        return replace(self, **changed, own=own)
 
     def has(self, *names: str) -> bool:
         """Whether every table ('support') or column ('orders.product_id') named was given."""

@@ -22,9 +22,8 @@ import pyarrow as pa
 
 from regulars.features.database import Database, UrlError, is_url
 from regulars.features.findings import DataError, Finding, near
-from regulars.features.tables import TABLES
+from regulars.features.tables import TABLES, Table
 
-TITLES = tuple(table.title for table in TABLES)
 DATABASE = "shop.duckdb"
 FORMS = "{0}.csv, {0}.csv.gz, {0}.parquet or a folder {0}/ of Parquet files"
 
@@ -62,11 +61,17 @@ class Given:
 
 @dataclass
 class Source:
-    """The tables that were found, by title; `findings` holds what could not be opened, and what looks misnamed."""
+    """The declared tables that were found, by title; `findings` holds what could not be opened or looks misnamed."""
 
     connection: duckdb.DuckDBPyConnection
+    declared: tuple[type[Table], ...] = TABLES
     tables: dict[str, Given] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Names of the declared tables."""
+        return tuple(table.title for table in self.declared)
 
     def add(
         self,
@@ -87,15 +92,17 @@ class Source:
     def suggest(self, names: list[str]) -> None:
         """Note which of the other names in the source look like a table's."""
         for name in sorted(names):
-            meant = near(name, [title for title in TITLES if title not in self.tables])
+            meant = near(name, [title for title in self.titles if title not in self.tables])
             if meant:
                 advice = f"If it is meant, call it {meant!r}."
                 self.findings.append(Finding(meant, "", "name", "note", f"there is {name!r}", advice=advice))
 
 
 @contextmanager
-def open_source(source: Where, threads: int) -> Iterator[Source]:
-    """Open `source` for as long as the context lasts; a text that reads as a URL is one of a PostgreSQL database.
+def open_source(source: Where, threads: int, declared: tuple[type[Table], ...] = TABLES) -> Iterator[Source]:
+    """Open `source` for as long as the context lasts, and find the declared tables in it.
+
+    A text that reads as a URL is one of a PostgreSQL database.
 
     Raises:
         DataError: where there is no such folder or file, or the database cannot be read.
@@ -109,7 +116,7 @@ def open_source(source: Where, threads: int) -> Iterator[Source]:
         }
         with duckdb.connect(config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            opened = Source(connection)
+            opened = Source(connection, declared)
             if isinstance(source, Mapping):
                 _open_frames(opened, source)
             elif isinstance(source, Database) or (isinstance(source, str) and is_url(source)):
@@ -166,20 +173,20 @@ def _open_database(source: Source, path: Path) -> None:
     query = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = 'shop_file'"
     names = [name for schema, name in source.connection.execute(query).fetchall() if schema == "main"]
     for name in names:
-        if name in TITLES:
+        if name in source.titles:
             source.add(name, f"{path.name}, table {name}", f"shop_file.main.{quote(name)}")
-    source.suggest([name for name in names if name not in TITLES])
+    source.suggest([name for name in names if name not in source.titles])
 
 
 def _open_folder(source: Source, folder: Path) -> None:
-    for title in TITLES:
+    for title in source.titles:
         found = [path for path in _candidates(folder, title) if path.exists()]
         if len(found) > 1:
             names = " and ".join(path.name for path in found)
             source.refuse(title, f"there are {names} in {folder}", "Keep one of them.")
         elif found:
             _open_file(source, title, found[0])
-    known = {path.name for title in TITLES for path in _candidates(folder, title)}
+    known = {path.name for title in source.titles for path in _candidates(folder, title)}
     stems = [path.name for path in folder.iterdir() if path.name not in known and _is_data(path)]
     source.suggest(stems)
 
@@ -248,9 +255,9 @@ def _glob(path: Path) -> str:
 
 def _open_frames(source: Source, frames: Mapping[str, Any]) -> None:
     for title, frame in frames.items():
-        if title in TITLES and frame is not None:
+        if title in source.titles and frame is not None:
             _open_frame(source, title, frame)
-    source.suggest([name for name in frames if name not in TITLES])
+    source.suggest([name for name in frames if name not in source.titles])
 
 
 def _open_frame(source: Source, title: str, frame: Any) -> None:

@@ -14,6 +14,7 @@ from regulars.features.context import ShopContext
 from regulars.features.define import Feature
 from regulars.features.families import FAMILIES
 from regulars.features.logs import Logs
+from regulars.features.own import own_of
 from regulars.features.past import Past
 from regulars.features.settings import Settings
 from regulars.features.shop import I32, I64, Shop, Text, as_datetime
@@ -72,9 +73,10 @@ class FeatureTable:
 
 
 def features_of(shop: Shop, settings: Settings) -> list[Feature]:
-    """The features this shop's tables allow, in the order of their columns."""
+    """The features this shop's tables allow, in the order of their columns: its own come last."""
     windows = settings.features.windows_days
-    return [feature for family in FAMILIES for feature in family.features(windows) if shop.has(*feature.needs)]
+    built_in = (feature for family in FAMILIES for feature in family.features(windows))
+    return [feature for feature in (*built_in, *own_of(settings).features(windows)) if shop.has(*feature.needs)]
 
 
 def feature_values(logs: Logs, moments: Moments, features: Sequence[Feature]) -> F64:

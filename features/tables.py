@@ -1,4 +1,4 @@
-"""The six tables a shop brings, each column said once.
+"""The six tables a shop brings, each column said once, and the base of those it adds.
 
 Only `Orders` is required. The names here are the contract with every shop: the checks at the edge (`reading`), the
 readiness report and the documentation are all derived from these declarations.
@@ -186,6 +186,38 @@ class Advocacy(Table):
     kind = Column(Kind.CHOICE, "how", required=True, choices=KINDS)
     new_customer_id = Column(Kind.ID, "who came because of it")
     rating = Column(Kind.NUMBER, "stars of a review, 1 to 5", low=1, high=5)
+
+
+class EventTable(Table):
+    """Base of the event tables that a shop declares itself, in the files that `[features] own` names.
+
+    A subclass says `title` (the file's name), `happened` (its column that dates a row) and its columns, as above;
+    `customer_id` and `recorded_at` are there without being declared.
+
+        class Visits(EventTable):
+            title = "visits"
+            happened = "visited_at"
+
+            visited_at = Column(Kind.TIME, "when they came to the web site", required=True)
+            pages = Column(Kind.NUMBER, "pages they looked at", low=0)
+    """
+
+    one_row = "one row per event"
+    without = "the features that read it are absent"
+
+    customer_id = Column(Kind.ID, "whose event", required=True)
+
+    @classmethod
+    def columns(cls) -> Iterator[Column]:
+        """The customer, the declared columns in the order they were written, `recorded_at` last."""
+        if "customer_id" not in vars(cls):
+            yield EventTable.customer_id
+        yield from super().columns()
+
+    @classmethod
+    def values(cls) -> tuple[Column, ...]:
+        """The columns that features read: all but whose the event is and when."""
+        return tuple(one for one in cls.columns() if one.name not in {"customer_id", cls.happened, "recorded_at"})
 
 
 TABLES: tuple[type[Table], ...] = (Orders, Support, Customers, Products, Contacts, Advocacy)

@@ -2,7 +2,7 @@
 
 Columns that say nearly the same share their push at random between them, so pushes are added up by theme (the
 family of the feature) before the strongest are chosen, and each theme has one sentence that says it in the numbers
-a shopkeeper would use.
+a shopkeeper would use. A feature of the shop's own is a theme for itself, told in the words of its name.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def churn_reasons(table: FeatureTable, names: tuple[str, ...], push: F64, top: i
     Returns:
         n lists of `top` sentences; where fewer themes pushed, what is known of the customer fills them up.
     """
-    themes = np.array([theme_of(name) for name in names], dtype=np.str_)
-    known = [theme for theme in SENTENCES if theme in themes]
+    told = {name: theme_of(name) or _own_theme(name, table.names) for name in names}
+    themes = np.array([told[name] for name in names], dtype=np.str_)
+    known = [theme for theme in dict.fromkeys([*SENTENCES, *told.values()]) if theme and theme in themes]
     pushes = np.zeros((len(table), len(known)))
     for k, theme in enumerate(known):
         pushes[:, k] = push[:, themes == theme].sum(axis=1)
@@ -70,7 +71,7 @@ def churn_reasons(table: FeatureTable, names: tuple[str, ...], push: F64, top: i
 def _sentences(row: Row, ranked: list[tuple[str, float]], top: int) -> list[str]:
     found: dict[str, str] = {}
     for theme, push in [*ranked, *((theme, 0.0) for theme in SENTENCES)]:
-        text = SENTENCES[theme](row)
+        text = SENTENCES[theme](row) if theme in SENTENCES else _own(theme, row)
         if text and text not in found:
             found[text] = _effect(push)
         if len(found) >= top:
@@ -96,6 +97,19 @@ def theme_of(column: str) -> str:
     families = _families()
     family = families.get(column) or families.get(WINDOW.sub("", column), "")
     return COLUMNS.get(column) or FAMILY_THEMES.get(family, family)
+
+
+def _own_theme(column: str, features: tuple[str, ...]) -> str:
+    """The theme of a shop's own feature: itself, whatever its window; '' for a column that is no feature."""
+    return WINDOW.sub("", column) if column in features else ""
+
+
+def _own(theme: str, row: Row) -> str:
+    """A shop's own feature in the words of its name: 'pages read in 30 days: 12'."""
+    column = next(name for name in row if WINDOW.sub("", name) == theme)
+    value, window = _value(row, column), WINDOW.search(column)
+    name = theme.replace("_", " ") + (f" in {window[0][1:-1]} days" if window else "")
+    return f"{name}: {'not known' if value is None else f'{value:,.4g}'}"
 
 
 def _value(row: Row, name: str) -> float | None:

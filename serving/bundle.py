@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module, metadata
 from pathlib import Path
@@ -22,7 +23,8 @@ from pydantic import ValidationError
 from regulars.features.context import ShopContext
 from regulars.features.define import Feature
 from regulars.features.logs import Logs
-from regulars.features.settings import Settings
+from regulars.features.own import OwnChangedWarning, changed, lacking, own_of, record
+from regulars.features.settings import Settings, SettingsError, read_settings
 from regulars.features.shop import Shop, as_datetime
 from regulars.features.table import features_of
 from regulars.models.fitted import FittedModels
@@ -52,6 +54,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
 }
 """The kinds of models a bundle may hold, by the answer they give, and where each is defined."""
 
+OF_THE_PLACE: Any = {"mlflow": True, "features": {"own", "own_changed", "known_ahead"}}
+"""Settings that belong to the place and not to the model: where runs are tracked may hold a password, and files of own
+features are code, which is run where somebody's own settings name it and nowhere else."""
+
 LIBRARIES = ("regulars", "numpy", "pandas", "pyarrow", "duckdb", "numba", "scipy", "scikit-learn", "lightgbm")
 
 
@@ -63,7 +69,8 @@ class Bundle:
         models: one for each answer.
         context: the shop as the models see it, with the churn quantiles of the scored.
         prospects: what customers without an order do.
-        settings: of the shop; where runs are tracked is left out.
+        settings: of the shop; where runs are tracked is left out. Where the models read features of the shop's own,
+            they name the files of the settings at hand, and never any of the bundle's.
         features: names of the columns the models read, in order.
         version: what scores tell as `model_version`.
         trained_as_of: the moment, in microseconds, before which everything learnt was known.
@@ -71,6 +78,7 @@ class Bundle:
         metrics: a summary of how the models did, for people.
         kinds: class name of each model.
         libraries: versions under which the models were fitted.
+        own: of each module of the shop's own features that the models read: name, sha256, features, tables.
     """
 
     models: FittedModels
@@ -84,6 +92,7 @@ class Bundle:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
+    own: Sequence[Mapping[str, Any]] = ()
 
     def feature_list(self) -> list[Feature]:
         """The features themselves, in the order of their columns."""
@@ -134,6 +143,7 @@ def make_bundle(
         metrics=dict(metrics or {}),
         kinds=_kinds(models),
         libraries=_libraries(),
+        own=record(own_of(settings), (feature.name for feature in chosen), settings.features.windows_days),
     )
     return bundle if version else replace(bundle, version=_own_version(bundle))
 
@@ -143,18 +153,25 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
     write_sealed(Path(folder), _files(bundle))
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, settings: Settings | None = None) -> Bundle:
     """Read a bundle, after its hashes have been checked.
 
+    Args:
+        folder: of the bundle.
+        settings: at hand, which bring features of the shop's own where the models read any; None: those of
+            REGULARS_CONFIG, or of `regulars.toml` in the current folder. A bundle cannot bring code by itself.
+
     Raises:
-        BundleError: if a file is missing, unknown, changed or a link, if the bundle is of another version, or if it
-            names a model or a feature that this install does not have.
+        BundleError: if a file is missing, unknown, changed or a link, if the bundle is of another version, if it
+            names a model or a feature that this install does not have, or if the settings at hand do not bring the
+            own features that the models read, or bring them changed.
+        SettingsError: if own features are read and the settings at hand, or the files they name, cannot be used.
     """
     files = read_sealed(Path(folder))
     try:
-        return _bundle(files)
+        return _bundle(files, settings)
     except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, BundleError):
+        if isinstance(error, BundleError | SettingsError):
             raise
         raise BundleError(f"{folder} is whole, but this install cannot use it: {error}") from error
 
@@ -168,11 +185,11 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
         "data_fingerprint": bundle.fingerprint,
         "metrics": dict(bundle.metrics),
         "libraries": dict(bundle.libraries),
+        "own_features": [dict(module) for module in bundle.own],
     }
     files = {
         "bundle.json": as_json(told),
-        # Where runs are tracked belongs to the place, not to the model, and may hold a password.
-        "settings.json": as_json(bundle.settings.model_dump(mode="json", exclude={"mlflow"})),
+        "settings.json": as_json(bundle.settings.model_dump(mode="json", exclude=OF_THE_PLACE)),
         "prospects.json": as_json(asdict(bundle.prospects)),
         **to_files(_context_parts(bundle.context), "context"),
     }
@@ -181,9 +198,10 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
     return files
 
 
-def _bundle(files: Mapping[str, bytes]) -> Bundle:
+def _bundle(files: Mapping[str, bytes], at_hand: Settings | None) -> Bundle:
     told, prospects = (dict_part({name: _json(files, name)}, name) for name in ("bundle.json", "prospects.json"))
-    settings = _settings(files)
+    own = tuple(told.get("own_features", ()))
+    settings = _with_own(_settings(files), own, at_hand) if own else _settings(files)
     features = tuple(str(name) for name in told["features"])
     features_named(features, settings)
     return Bundle(
@@ -198,6 +216,7 @@ def _bundle(files: Mapping[str, bytes]) -> Bundle:
         metrics=told["metrics"],
         kinds=told["models"],
         libraries=told["libraries"],
+        own=own,
     )
 
 
@@ -209,12 +228,32 @@ def _json(files: Mapping[str, bytes], name: str) -> Part:
 
 def _settings(files: Mapping[str, bytes]) -> Settings:
     try:
-        return Settings.model_validate(_json(files, "settings.json"))
+        settings = Settings.model_validate(_json(files, "settings.json"))
     except ValidationError as error:
         raise BundleError(
             f"the bundle's settings are not ones this install knows ({error.errors()[0]['loc']}: "
             f"{error.errors()[0]['msg']}); train again with this install"
         ) from error
+    if settings.features.own:
+        raise BundleError("the bundle's settings name files of features, which a bundle may not; it is refused")
+    return settings
+
+
+def _with_own(settings: Settings, own: Sequence[Mapping[str, Any]], at_hand: Settings | None) -> Settings:
+    """The bundle's settings with the own features of those at hand, once they are what the models were fitted with."""
+    place = read_settings() if at_hand is None else at_hand
+    part = {name: getattr(place.features, name) for name in OF_THE_PLACE["features"]}
+    whole = settings.model_copy(update={"features": settings.features.model_copy(update=part)})
+    if why := lacking(own, whole):
+        raise BundleError(why)
+    if why := changed(own, whole):
+        if place.features.own_changed == "refuse":
+            raise BundleError(
+                f"{why}. A feature that is computed otherwise than in training gives wrong answers: put the file back "
+                "as it was, train again, or, where the change is of no account, set [features] own_changed = 'warn'"
+            )
+        warnings.warn(why, OwnChangedWarning, stacklevel=5)
+    return whole
 
 
 def _models(files: Mapping[str, bytes], kinds: Mapping[str, str]) -> FittedModels:

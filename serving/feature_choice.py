@@ -15,6 +15,7 @@ import numpy as np
 from regulars.features import shop as shapes
 from regulars.features.define import Feature
 from regulars.features.families import FAMILIES
+from regulars.features.own import own_of
 from regulars.features.settings import Settings
 from regulars.features.shop import Rows, Shop
 
@@ -36,6 +37,7 @@ def features_named(names: Iterable[str], settings: Settings) -> list[Feature]:
     """
     windows = settings.features.windows_days
     known = {feature.name: feature for family in FAMILIES for feature in family.features(windows)}
+    known |= {feature.name: feature for feature in own_of(settings).features(windows)}
     wanted = list(names)
     if unknown := [name for name in wanted if name not in known]:
         raise ValueError(
@@ -70,6 +72,7 @@ def in_which_nothing_happened(shop: Shop, features: Iterable[Feature]) -> Shop:
     empty: dict[str, Any] = {
         title: no_rows(rows) for title, rows in ABSENT.items() if title in titles and getattr(shop, title) is None
     }
+    # For a table of the shop's own, which needs its declaration, `Logs.own` says that nothing happened.
     given = shop.given | {need for feature in wanted for need in feature.needs}
     return replace(shop, **empty, given=given)
 

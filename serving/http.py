@@ -27,8 +27,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regulars.features.findings import DataError, Finding
+from regulars.features.own import tables_of
 from regulars.features.shop import as_datetime, as_time
-from regulars.features.tables import TABLES, Column, Kind, Orders, Table
+from regulars.features.tables import Column, Kind, Orders, Table
 from regulars.serving.columns import LISTS, MOMENTS, NUMBERS, TYPES
 from regulars.serving.feature_choice import in_which_nothing_happened
 from regulars.serving.predictor import Predictor, read
@@ -85,9 +86,9 @@ def _field(column: Column) -> tuple[Any, Any]:
     return kind | None, described
 
 
-def _question_model() -> type[Asked]:
+def _question_model(declared: Sequence[type[Table]]) -> type[Asked]:
     tables: dict[str, Any] = {}
-    for table in TABLES:
+    for table in declared:
         rows: Any = list[_row_model(table)]  # type: ignore[misc]  # made from its declaration
         needed = table is Orders
         default = ... if needed else None
@@ -103,7 +104,6 @@ def _score_model() -> type[BaseModel]:
     return create_model("Score", **columns)
 
 
-Question = _question_model()
 Score = _score_model()
 
 
@@ -133,11 +133,16 @@ def create_app(predictor: Predictor, *, most_bytes: int = MOST_BYTES) -> FastAPI
     app.add_exception_handler(DataError, _data_error)
     app.add_exception_handler(RequestValidationError, _not_understood)
 
+    tables = tables_of(predictor.bundle.settings)
+
     # A plain function runs in the pool of threads, so that one long answer does not keep the others waiting.
-    @app.post("/predict", response_model=list[Score])  # type: ignore[valid-type]  # made from the columns' declaration
-    def predict(question: Question) -> Response:  # type: ignore[valid-type]  # made from the tables' declarations
+    def predict(question: Any) -> Response:
         """Scores of every customer in the rows who was known before `as_of`."""
-        return _answer(predictor, question)
+        return _answer(predictor, question, tables)
+
+    # FastAPI reads the question's shape here, which is made from the tables' declarations.
+    predict.__annotations__ |= {"question": _question_model(tables), "return": Response}
+    app.post("/predict", response_model=list[Score])(predict)  # type: ignore[valid-type]  # made from the columns
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -152,12 +157,12 @@ def create_app(predictor: Predictor, *, most_bytes: int = MOST_BYTES) -> FastAPI
     return app
 
 
-def _answer(predictor: Predictor, question: Asked) -> Response:
+def _answer(predictor: Predictor, question: Asked, tables: Sequence[type[Table]]) -> Response:
     try:
         moment = as_time(question.as_of)
     except ValueError as error:
         return _refused(422, [{"table": "", "column": "as_of", "row": None, "problem": str(error)}])
-    frames = {table.title: _frame(table, getattr(question, table.title)) for table in TABLES}
+    frames = {table.title: _frame(table, getattr(question, table.title)) for table in tables}
     shop = read({title: frame for title, frame in frames.items() if frame is not None}, predictor.bundle.settings)
     absent = ", ".join(predictor.lacking(shop))
     # Completed here and told in the header: a warning would be told once, and to nobody who asks.

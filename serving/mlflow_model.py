@@ -23,6 +23,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, DataType, Object, Property
 
+from regulars.features.settings import Settings
 from regulars.features.tables import Column, Kind, Orders
 from regulars.serving.bundle import Bundle, load_bundle
 from regulars.serving.columns import LISTS, MOMENTS, NUMBERS, TYPES
@@ -72,7 +73,10 @@ class BundleModel:
 
 
 def _load_pyfunc(path: str) -> BundleModel:
-    """MLflow's door: the model whose bundle stands at `path`."""
+    """MLflow's door: the model whose bundle stands at `path`.
+
+    Features of the shop's own come from the settings that REGULARS_CONFIG names, or `regulars.toml` where one stands.
+    """
     return BundleModel(Predictor(load_bundle(Path(path))))
 
 
@@ -121,12 +125,13 @@ def pip_requirements() -> list[str]:
     return [f"{name}=={metadata.version(name)}" for name in _PACKAGES]
 
 
-def fetch(ref: str, tracking_uri: str) -> Bundle:
+def fetch(ref: str, tracking_uri: str, settings: Settings | None = None) -> Bundle:
     """The bundle of a model in MLflow.
 
     Args:
         ref: `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `runs:/...`.
         tracking_uri: the store.
+        settings: at hand, as `load_bundle` wants them.
 
     Raises:
         UnknownReferenceError: if the store has no such model, or the model holds no bundle.
@@ -140,7 +145,7 @@ def fetch(ref: str, tracking_uri: str) -> Bundle:
             raise UnknownReferenceError(f"{ref} is not in {tracking_uri} ({_first_line(error)})") from error
         if flavour.get("loader_module") != LOADER_MODULE or not flavour.get("data"):
             raise UnknownReferenceError(f"{ref} is a model, but not one that `regulars train` made")
-        return load_bundle(model / flavour["data"])
+        return load_bundle(model / flavour["data"], settings)
 
 
 def _download(ref: str, scratch: str, tracking_uri: str) -> str:

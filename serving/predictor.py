@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import pandas as pd
 
+from regulars.features.own import own_of
 from regulars.features.reading import read_shop
 from regulars.features.settings import Settings
 from regulars.features.shop import Shop, as_time
@@ -43,7 +44,8 @@ class Predictor:
         Args:
             ref: a bundle folder or an MLflow reference (`models:/regulars@champion`); None: as in
                 `references.load_reference`.
-            settings: name the store and the model where there is no `ref`.
+            settings: name the store and the model where there is no `ref`, and bring the shop's own features where
+                the models read any; None: as in `references.load_reference`.
 
         Raises:
             BundleError: if there is no such bundle, or it cannot be used; the message says what was tried.
@@ -61,6 +63,7 @@ class Predictor:
         *,
         as_of: Any,
         top: int | None = None,
+        tables: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Scores of every customer in the frames who was known before `as_of`; columns as `score` returns them.
 
@@ -76,10 +79,11 @@ class Predictor:
             advocacy: referrals and reviews, if there are any.
             as_of: the moment in the shop's wall time, '2011-09-01' or a datetime; only what was known before counts.
             top: products for each customer; None: the settings' number.
+            tables: event tables of the shop's own, by title.
 
         Raises:
             DataError: if the frames cannot be used; the message names table, column and row.
-            ValueError: if `as_of` is no moment.
+            ValueError: if `as_of` is no moment, or `tables` names one that the models do not know.
         """
         moment = as_time(as_of)
         source = {
@@ -90,7 +94,8 @@ class Predictor:
             "contacts": contacts,
             "advocacy": advocacy,
         }
-        given = {title: frame for title, frame in source.items() if frame is not None}
+        own = own_frames(tables or {}, self.bundle.settings)
+        given = {title: frame for title, frame in {**source, **own}.items() if frame is not None}
         return self.score(read(given, self.bundle.settings), moment, top=top)
 
     def lacking(self, shop: Shop) -> list[str]:
@@ -131,11 +136,30 @@ def predict(
     *,
     as_of: Any,
     top: int | None = None,
+    tables: Mapping[str, Any] | None = None,
     model: str | Path | None = None,
 ) -> pd.DataFrame:
     """Scores in one line: `Predictor.load(model).predict(...)`. To ask more than once, keep the predictor."""
     predictor = Predictor.load(model)
-    return predictor.predict(orders, support, customers, products, contacts, advocacy, as_of=as_of, top=top)
+    return predictor.predict(
+        orders, support, customers, products, contacts, advocacy, as_of=as_of, top=top, tables=tables
+    )
+
+
+def own_frames(tables: Mapping[str, Any], settings: Settings) -> Mapping[str, Any]:
+    """The frames, once each is a table that the shop declared itself.
+
+    Raises:
+        ValueError: naming one that is not.
+    """
+    known = [table.title for table in own_of(settings).tables]
+    for title in tables:
+        if title not in known:
+            raise ValueError(
+                f"tables has {title!r}, which is no event table of the shop's own; there are: "
+                f"{', '.join(known) or 'none'}. The six tables are arguments of their own"
+            )
+    return tables
 
 
 def read(frames: Mapping[str, Any], settings: Settings) -> Shop:

@@ -25,7 +25,8 @@ def load_reference(ref: str | Path | None = None, settings: Settings | None = No
     Args:
         ref: a bundle folder, or an MLflow reference such as `models:/regulars@champion`. None: the environment
             variable `REGULARS_MODEL`, else the champion of the store, else the folder `champion` beside the store.
-        settings: name store and model; None: those of `regulars.toml` in the current folder, if there is one.
+        settings: name store and model, and bring the shop's own features; None: those of REGULARS_CONFIG, or of
+            `regulars.toml` in the current folder, if there is one.
 
     Raises:
         BundleError: if the reference means nothing, or the bundle cannot be used; the message says what was tried.
@@ -65,7 +66,7 @@ def _named(ref: str, settings: Settings) -> Bundle:
             f"(such as {champion_folder(settings)}), or an MLflow reference such as models:/{settings.model_name}"
             f"@{CHAMPION}"
         )
-    return load_bundle(Path(ref))
+    return load_bundle(Path(ref), settings)
 
 
 def _of_store(settings: Settings, tried: list[str]) -> Bundle | None:
@@ -81,7 +82,7 @@ def _beside_store(settings: Settings, tried: list[str]) -> Bundle | None:
     if not (folder / MANIFEST).is_file():
         tried.append(f"there is no bundle in {folder}")
         return None
-    return load_bundle(folder)
+    return load_bundle(folder, settings)
 
 
 def _attempt(load: Callable[[], Bundle], tried: list[str]) -> Bundle | None:
@@ -110,4 +111,4 @@ def _from_mlflow(ref: str, settings: Settings) -> Bundle:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing is sent unless the user has decided otherwise
     from regulars.serving.mlflow_model import fetch
 
-    return fetch(ref, tracking_uri(settings))
+    return fetch(ref, tracking_uri(settings), settings)

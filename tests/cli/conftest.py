@@ -16,7 +16,7 @@ import pytest
 from regulars.cli import app
 
 COMMAND = Path(sys.executable).with_name("regulars")
-ELSEWHERE = ("MLFLOW_TRACKING_URI", "REGULARS_MODEL")
+ELSEWHERE = ("MLFLOW_TRACKING_URI", "REGULARS_MODEL", "REGULARS_CONFIG")
 """Variables that would lead a command away from the place where it is given."""
 
 

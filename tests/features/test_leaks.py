@@ -9,7 +9,7 @@ import pytest
 from tests.features.strategies import NOW, SETTINGS, Line, Rows, rows, shop_of
 
 from regulars.features.define import Family, Feature, Values
-from regulars.features.leaks import ALTERATIONS, find_leaks
+from regulars.features.leaks import ALTERATIONS, ASKED_ALONE, BESIDE, NOT_AS_SAID, find_leaks
 from regulars.features.past import Past
 from regulars.features.shop import DAY
 
@@ -31,7 +31,31 @@ def code(past: Past) -> Values:
 @cheats.feature(unit="lines", empty="0")
 def first_row(past: Past) -> Values:
     """Revenue of the first row of the file."""
-    return past._logs.shop.orders.revenue[np.zeros(len(past.moments), int)]
+    return np.full(len(past.moments), past._logs.shop.orders.revenue[:1].sum())
+
+
+@cheats.feature(unit="orders", empty="0")
+def beyond_the_mean(past: Past) -> Values:
+    """Orders beyond the mean of who is asked about."""
+    orders: Values = past.orders.count()
+    beyond: Values = orders - orders.mean()
+    return beyond
+
+
+@cheats.feature(unit="orders", empty="0")
+def wrongly_said(past: Past) -> Values:
+    """Orders so far, one more."""
+    return past.orders.count() + 1
+
+
+KEPT = {"c0": 3.0, "c1": 5.0}
+
+
+@cheats.feature(unit="visits", empty="0")
+def kept_beside(past: Past) -> Values:
+    """What a table says that was loaded beside."""
+    ids = past._logs.shop.customer_ids[past.moments.key]
+    return np.array([KEPT.get(name, 0.0) for name in ids])
 
 
 @cheats.feature(unit="orders", empty="0")
@@ -59,8 +83,11 @@ def features(*names: str) -> list[Feature]:
     ("name", "alterations"),
     [
         ("lines_ever", {"the future removed", "more future added"}),
-        ("code", {"newcomers"}),
+        ("code", {"newcomers", BESIDE}),
         ("first_row", {"rows in another order"}),
+        ("beyond_the_mean", {ASKED_ALONE}),
+        ("wrongly_said", {NOT_AS_SAID}),
+        ("kept_beside", {BESIDE}),
         ("honest", set()),
     ],
 )

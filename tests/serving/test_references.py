@@ -18,7 +18,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("REGULARS_MODEL", raising=False)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(references, "load_bundle", lambda folder: f"folder {folder}")
+    monkeypatch.setattr(references, "load_bundle", lambda folder, settings: f"folder {folder}")
     monkeypatch.setattr(references, "_from_mlflow", lambda ref, settings: f"mlflow {ref} in {tracking_uri(settings)}")
     return tmp_path
 

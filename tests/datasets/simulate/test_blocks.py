@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from regulars.cli.common import is_simulated
+from regulars.cli.place import Place
 from regulars.datasets.simulate import (
     ShopParameters,
     SimulatedShop,
@@ -79,7 +79,7 @@ def test_a_table_is_a_folder_of_parts(parts: Path) -> None:
                 assert sorted(part.name for part in path.iterdir()) == names
     assert {path.stem for path in parts.rglob("*.parquet") if not path.stem.startswith("part-")} == WHOLE
     assert json.loads((parts / "truth" / "parameters.json").read_text())["blocks"] == 3
-    assert is_simulated(parts)
+    assert Place(parts).is_simulated
 
 
 def test_what_is_written_is_the_shop_in_memory(parts: Path, in_memory: SimulatedShop) -> None:
@@ -222,7 +222,7 @@ def test_without_truth_the_tables_are_the_same(parts: Path, tmp_path: Path) -> N
     assert bare == {name: digest for name, digest in full.items() if not name.startswith("truth/")} | {
         "truth/parameters.json": full["truth/parameters.json"]
     }
-    assert is_simulated(tmp_path / "shop")
+    assert Place(tmp_path / "shop").is_simulated
     assert told == [(23, 70), (46, 70), (70, 70)]
 
 
