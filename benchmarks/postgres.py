@@ -43,6 +43,7 @@ from regulars.features.tables import Orders
 
 started = time.perf_counter()
 with open_source(sys.argv[1], 2) as source:
+    source.connection.execute("SET enable_progress_bar = false")
     if sys.argv[2] == "typed":
         reader = TableReader(source.connection, source.tables["orders"], Orders)
         assert reader.read(Settings())

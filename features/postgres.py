@@ -22,13 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import parquet
 
 from regulars.features.database import Database
 from regulars.features.findings import DataError, Finding
 from regulars.features.sources import Source, literal, quote
 from regulars.features.tables import Orders, Table
+from regulars.features.postgres_values import plain_column, plain_field
+from regulars.features.sources import TITLES, Source, literal, quote
+from regulars.features.tables import TABLES, Orders, Table
 
 BATCH_BYTES = 16_000_000
 """About how much is held in memory at once; a batch becomes a row group of the file."""
@@ -84,12 +86,6 @@ AS_THEY_ARE = (
     "date",
 )
 """Types that Arrow has as well; all others travel as text."""
-
-# The driver moves PostgreSQL's epoch (2000) to Arrow's without looking, so that `infinity` and all that Arrow cannot
-# count to come out below the earliest moment of PostgreSQL: 4714-11-24 BC, in microseconds and in days of 1970.
-EARLIEST = {"timestamp": -210_866_803_200_000_000, "date": -2_440_588}
-LATEST_DAY = 106_751_990
-"""The last day that has a moment in microseconds."""
 
 _PREAMBLE = re.compile(
     r"^(?:[A-Z_]+: )?(?:\[libpq\] )?(?:Failed to [^:]*: )*(?:could not begin COPY: )?"
@@ -308,11 +304,11 @@ class _Stream:
 
     def _write(self, path: Path, query: str) -> None:
         with _batches(self.connection, query) as (schema, batches):
-            plain = pa.schema([_plain_field(field) for field in schema])
+            plain = pa.schema([plain_field(field) for field in schema])
             with parquet.ParquetWriter(path, plain, compression="snappy") as writer:
                 said = time.perf_counter()
                 for batch in batches:
-                    columns = [_mended(column) for column in batch.columns]
+                    columns = [plain_column(column) for column in batch.columns]
                     writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=plain))
                     self.rows += len(batch)
                     if time.perf_counter() - said > SILENCE:
@@ -362,37 +358,6 @@ def _batches(connection: Any, query: str) -> Iterator[tuple[pa.Schema, Iterator[
                 yield batch
 
         yield reader.schema, one_by_one()
-
-
-def _plain_field(field: pa.Field) -> pa.Field:
-    type_ = field.type.storage_type if isinstance(field.type, pa.BaseExtensionType) else field.type
-    return pa.field(field.name, type_)
-
-
-def _mended(column: pa.Array) -> pa.Array:
-    """The column in plain types, with moments that are beyond Arrow as DuckDB's infinities."""
-    if isinstance(column, pa.ExtensionArray):
-        return column.storage
-    if pa.types.is_timestamp(column.type):
-        return _with_infinities(column, pa.int64(), EARLIEST["timestamp"], None)
-    if pa.types.is_date(column.type):
-        return _with_infinities(column, pa.int32(), EARLIEST["date"], LATEST_DAY)
-    return column
-
-
-def _with_infinities(column: pa.Array, whole: pa.DataType, earliest: int, latest: int | None) -> pa.Array:
-    numbers = column.view(whole)
-    strange = pc.less(numbers, earliest)
-    if latest is not None:
-        strange = pc.or_(strange, pc.greater(numbers, latest))
-    if not pc.any(strange).as_py():
-        return column
-    most = 2 ** (whole.bit_width - 1) - 1
-    # `-infinity` is PostgreSQL's smallest number, and so it stands just above where `infinity` has come to.
-    moved = {"int64": 946_684_800_000_000, "int32": 10_957}[str(whole)]
-    smallest = pc.equal(numbers, -most - 1 + moved)
-    infinite = pc.if_else(smallest, pa.scalar(-most, whole), pa.scalar(most, whole))
-    return pc.if_else(strange, infinite, numbers).view(column.type)
 
 
 def _names_only(names: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from regulars.features.database import Database
 from regulars.features.findings import DataError
 from regulars.features.fingerprint import fingerprint
 from regulars.features.logs import Logs
+from regulars.features.postgres_values import EARLIEST, EPOCH, LATEST_DAY, plain_column
 from regulars.features.reading import Reading, inspect, read_shop
 from regulars.features.settings import Settings
 from regulars.features.shop import MONEY, as_time
@@ -148,6 +149,18 @@ def test_bad_rows_are_named_by_their_key(database: Shop, tmp_path: Path) -> None
     assert table["row"].tolist() == [2, 3, 4, 5, 6, 7]
     assert table["line"].tolist() == [2, 1, 2, 1, 2, 3]
     assert set(table["colour"]) == {"(not read)"}
+
+
+def test_what_the_driver_makes_of_infinity_is_infinity() -> None:
+    most, least = 2**63 - 1, -(2**63)
+    moved = [least + EPOCH["int64"] - 1, least + EPOCH["int64"], EARLIEST["timestamp"], 0, None]
+    for type_ in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        found = plain_column(pa.array(moved, pa.int64()).cast(type_))
+        assert found.type == type_
+        assert found.cast(pa.int64()).to_pylist() == [most, -most, EARLIEST["timestamp"], 0, None]
+    days = [-(2**31) + EPOCH["int32"] - 1, -(2**31) + EPOCH["int32"], LATEST_DAY, LATEST_DAY + 1, None]
+    found = plain_column(pa.array(days, pa.int32()).cast(pa.date32()))
+    assert found.cast(pa.int32()).to_pylist() == [2**31 - 1, -(2**31) + 1, LATEST_DAY, 2**31 - 1, None]
 
 
 def test_rows_without_key_are_counted(database: Shop) -> None:
