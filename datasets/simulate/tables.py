@@ -126,50 +126,30 @@ def customers_frame(
     """The customers table: a row from the sign-up, and one from each change: the club, consent withdrawn, a goodbye."""
     n = len(traits)
     business = traits.segment == 1
-    first = pd.DataFrame(
-        {
-            "customer": np.arange(n),
-            "since": signed_up,
-            "birth_date": _birth_dates(traits, business, rng),
-            "country": words(COUNTRIES, rng.choice(len(COUNTRIES), n, p=_COUNTRY_SHARES)),
-            "segment": words(SEGMENTS, traits.segment),
-            "contact_allowed": pd.Series(traits.consents, dtype="boolean"),
-            "account_owner": words(OWNERS, np.where(business, rng.integers(0, len(OWNERS), n), -1)),
-        }
-    )
+    birth_date = _birth_dates(traits, business, rng)
+    country = rng.choice(len(COUNTRIES), n, p=_COUNTRY_SHARES)
+    owner = np.where(business, rng.integers(0, len(OWNERS), n), -1)
+
     withdrawn = np.where(traits.consents & (traits.consent_until < NEVER), traits.consent_until + 0.0, np.inf)
-    changes = [
-        _change(club, segment="club"),
-        _change(np.where(withdrawn > signed_up, withdrawn, np.inf), contact_allowed=False),
-        _change(np.where(goodbye < NEVER, goodbye, np.inf), contact_allowed=False, left=True),
-    ]
-    rows = pd.concat([first, *changes], ignore_index=True).sort_values(["customer", "since"], kind="stable")
-    known = rows.groupby("customer", sort=False).ffill()
-    customer = rows["customer"].to_numpy()
-    left = np.where(known["left"].eq(other=True).fillna(value=False), goodbye[customer], NEVER)
+    withdrawn = np.where(withdrawn > signed_up, withdrawn, np.inf)
+    since = np.stack((signed_up, club, withdrawn, np.where(goodbye < NEVER, goodbye, np.inf)), axis=1)
+    order = np.argsort(since, axis=1, kind="stable")
+    customer, row = np.nonzero(np.isfinite(np.take_along_axis(since, order, axis=1)))
+    place = np.argsort(order, axis=1)  # of each change among the customer's rows; what never came is behind them
+    joined, refused, left = (place[customer, change] <= row for change in (1, 2, 3))
     return pd.DataFrame(
         {
-            "customer_id": notation.customers(customer).to_numpy(),
-            "valid_from": notation.times(rows["since"].to_numpy()),
+            "customer_id": notation.customers(customer),
+            "valid_from": notation.times(since[customer, order[customer, row]]),
             "signed_up_at": notation.times(signed_up[customer]),
-            "birth_date": known["birth_date"].to_numpy(),
-            "country": known["country"].to_numpy(),
-            "segment": known["segment"].to_numpy(),
-            "contact_allowed": known["contact_allowed"].astype("bool").to_numpy(),
-            "account_owner": known["account_owner"].to_numpy(),
-            "left_at": notation.times(left),
+            "birth_date": birth_date[customer],
+            "country": words(COUNTRIES, country[customer]),
+            "segment": words((*SEGMENTS, "club"), np.where(joined, len(SEGMENTS), traits.segment[customer])),
+            "contact_allowed": traits.consents[customer] & ~refused & ~left,
+            "account_owner": words(OWNERS, owner[customer]),
+            "left_at": notation.times(np.where(left, goodbye[customer], NEVER)),
         }
-    ).astype(dict.fromkeys(("customer_id", "country", "segment", "account_owner"), "str"))
-
-
-def _change(times: Floats, **columns: object) -> pd.DataFrame:
-    """Rows that change some columns of the customers for whom the time is finite."""
-    customer = np.flatnonzero(np.isfinite(times))
-    frame = pd.DataFrame({"customer": customer, "since": times[customer]})
-    types = {"segment": "str", "contact_allowed": "boolean", "left": "boolean"}
-    for name, value in columns.items():
-        frame[name] = pd.Series([value] * len(customer), dtype=types[name])
-    return frame
+    )
 
 
 def _birth_dates(traits: Traits, business: NDArray[np.bool_], rng: Generator) -> NDArray[np.datetime64]:
