@@ -29,8 +29,8 @@ from regulars.features.findings import DataError, Finding
 from regulars.features.sources import Source, literal, quote
 from regulars.features.tables import Orders, Table
 from regulars.features.postgres_values import plain_column, plain_field
-from regulars.features.sources import TITLES, Source, literal, quote
-from regulars.features.tables import TABLES, Orders, Table
+from regulars.features.sources import Source, literal, quote
+from regulars.features.tables import Orders, Table
 
 BATCH_BYTES = 16_000_000
 """About how much is held in memory at once; a batch becomes a row group of the file."""
