@@ -26,8 +26,6 @@ from pyarrow import parquet
 
 from regulars.features.database import Database
 from regulars.features.findings import DataError, Finding
-from regulars.features.sources import Source, literal, quote
-from regulars.features.tables import Orders, Table
 from regulars.features.postgres_values import plain_column, plain_field
 from regulars.features.sources import Source, literal, quote
 from regulars.features.tables import Orders, Table
