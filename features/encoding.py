@@ -216,12 +216,22 @@ def rows_class(table: type[Table]) -> type[Rows]:
     return OrderLines if table is Orders else _ROWS[table][0]
 
 
+def types_of(made: type[Rows]) -> dict[str, str]:
+    """The columns of a class in `shop`, and their annotations."""
+    return {item.name: str(item.type) for item in fields(made)}
+
+
+def sorted_by(made: type[Rows]) -> tuple[str, ...]:
+    """The order of the columns by which rows are sorted: customer (or product), visible, time, then the others."""
+    names = tuple(types_of(made))
+    key = next(name for name in names if name not in {"time", "visible"})
+    first = (key, "visible", "time")
+    return (*first, *(name for name in names if name not in first))
+
+
 def fetch(connection: duckdb.DuckDBPyConnection, made: type[Some], select: str) -> Some:
     """The rows of `select`, sorted by customer (or product), visible, time, then the other columns."""
-    types = {item.name: _dtype(item.type) for item in fields(made)}
-    key = next(name for name in types if name not in {"time", "visible"})
-    first = [key, "visible", "time"]
-    order = ", ".join(quote(name) for name in [*first, *(name for name in types if name not in first)])
+    order = ", ".join(map(quote, sorted_by(made)))
     return as_rows(made, connection.execute(f"{select} ORDER BY {order}").fetchnumpy())
 
 

@@ -8,8 +8,7 @@ here (`NotPlainError`), and goes through `reading`. Where both give an answer it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,7 +19,7 @@ from regulars.features.checks import END_OF_MOMENTS, FIRST_DAY, FIRST_MOMENT, MO
 from regulars.features.plain import NotPlainError
 from regulars.features.plain_orders import NUMBERS, Costs
 from regulars.features.settings import Settings
-from regulars.features.shop import DAY, I32, I64, NEVER, NONE, OrderLines, Shop, Text
+from regulars.features.shop import DAY, I32, I64, NEVER, NONE, OrderLines, Rows, Shop, Text
 from regulars.features.tables import TABLES, Column, Kind, Orders, Products, Table
 
 if TYPE_CHECKING:
@@ -38,8 +37,13 @@ def is_small(frames: Mapping[str, Any]) -> bool:
     return all(hasattr(frame, "iloc") and len(frame) <= ROWS for frame in frames.values())
 
 
-def small_shop(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Shop:
-    """The shop of small frames, as `reading.read_shop` makes it, but for the order of its rows.
+def small_shop(frames: Mapping[str, pd.DataFrame], settings: Settings, *, count_empty: bool = False) -> Shop:
+    """The shop of small frames, as `reading.read_shop` makes it.
+
+    Args:
+        frames: by table.
+        settings: of the shop.
+        count_empty: whether a column that is there without any value was given all the same.
 
     Raises:
         NotPlainError: if a column or a value is not plain, or a rule might be broken.
@@ -67,12 +71,31 @@ def small_shop(frames: Mapping[str, pd.DataFrame], settings: Settings) -> Shop:
         orders=_orders(tables[Orders], tables.get(Products), settings, codes),
         **rows,
         words=codes.own,
-        given=frozenset(encoding.names_of(cast(Iterable[encoding.Checked], tables.values()))),
+        given=frozenset(_given(tables.values(), count_empty=count_empty)),
     )
 
 
-def _typed(made: type[Any], columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {item.name: encoding.as_array(columns[item.name], str(item.type)) for item in fields(made)}
+def _given(tables: Iterable[_SmallTable], *, count_empty: bool) -> Iterator[str]:
+    for one in tables:
+        yield one.table.title
+        yield from (f"{one.table.title}.{name}" for name in (one.columns if count_empty else one.given))
+
+
+_FORMS: dict[type[Rows], tuple[dict[str, str], tuple[str, ...]]] = {}
+
+
+def _form(made: type[Rows]) -> tuple[dict[str, str], tuple[str, ...]]:
+    if made not in _FORMS:
+        _FORMS[made] = encoding.types_of(made), encoding.sorted_by(made)
+    return _FORMS[made]
+
+
+def _typed(made: type[Rows], columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The columns in their types, sorted as `encoding.fetch` sorts."""
+    types, order = _form(made)
+    typed = {name: encoding.as_array(columns[name], kind) for name, kind in types.items()}
+    rows = np.lexsort([typed[name] for name in reversed(order)])
+    return {name: values[rows] for name, values in typed.items()}
 
 
 class _SmallTable:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -18,9 +19,11 @@ from typing import Any, Self
 import pandas as pd
 
 from regulars.features.own import own_of
+from regulars.features.plain import NotPlainError
 from regulars.features.reading import read_shop
 from regulars.features.settings import Settings
 from regulars.features.shop import Shop, as_time
+from regulars.features.small import is_small, small_shop
 from regulars.serving.bundle import Bundle
 from regulars.serving.feature_choice import in_which_nothing_happened, lacking
 from regulars.serving.references import load_reference
@@ -168,6 +171,9 @@ def read(frames: Mapping[str, Any], settings: Settings) -> Shop:
     Raises:
         DataError: if they cannot be used.
     """
+    if is_small(frames):
+        with suppress(NotPlainError):  # else the careful way says what is wrong, or reads what is odd
+            return small_shop(frames, settings, count_empty=True)
     reading = read_shop(frames, settings)
     assert reading.shop is not None  # noqa: S101 - read_shop has raised otherwise
     empty = {f"{table.title}.{column}" for table in reading.tables for column in table.empty}
