@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from regulars.features import kernels, kernels_window
 from regulars.features.events import EventLog
+from regulars.features.lazy import lazy
 from regulars.features.shop import I32, I64, NEVER, NONE
 
 F64 = NDArray[np.float64]
@@ -121,11 +121,11 @@ class AsOf:
             found = self._memo[what] = make()
         return found
 
-    @cached_property
+    @lazy
     def _start(self) -> I64:
         return pick(self.log.start, self._key, 0)
 
-    @cached_property
+    @lazy
     def _end(self) -> I64:
         found: I64 = kernels.count_before(self.log.start, self.log.visible, self._key, self._time)
         return found
@@ -134,11 +134,11 @@ class AsOf:
         """Position in the log up to which each key's rows are known: the past ends there."""
         return self._end
 
-    @cached_property
+    @lazy
     def _last_row(self) -> I64:
         return np.where(self._end > self._start, self._end - 1, -1)
 
-    @cached_property
+    @lazy
     def _first_row(self) -> I64:
         return np.where(self._end > self._start, self._start, -1)
 
@@ -304,7 +304,7 @@ class AsOf:
         """What is known of the days with an event, without a walk over them."""
         return self._rhythm
 
-    @cached_property
+    @lazy
     def _rhythm(self) -> Rhythm:
         found = self.log.day_rhythm()
         rows = (kernels_window.DAYS, kernels_window.LONGEST, kernels_window.UNEVEN)

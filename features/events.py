@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features import kernels, kernels_window, ordering
+from regulars.features.lazy import lazy
 from regulars.features.shop import I64, NEVER
 
 _SPARSE = 8
@@ -115,17 +115,17 @@ class EventLog:
         nothing = np.zeros(0, np.int64)
         return cls(np.zeros(keys + 1, np.int64), nothing, nothing, dict.fromkeys(columns, nothing))
 
-    @cached_property
+    @lazy
     def key(self) -> I64:
         """(n,) the key of each row."""
         if self._key is not None:
             return self._key
         return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
 
-    @cached_property
+    @lazy
     def in_time_order(self) -> bool:
         """Whether every event became known when it happened, so that the rows of a key are in the order of time too."""
-        return bool(np.array_equal(self.time, self.visible))
+        return bool(kernels.equal(self.time, self.visible))
 
     def where(self, mask: NDArray[np.bool_]) -> EventLog:
         """The log of the rows where `mask` holds, with the same keys and columns."""
@@ -187,8 +187,8 @@ class EventLog:
         """(n,) position of the key's previous row with the same value in `column`, or -1."""
 
         def make() -> I64:
-            values = self._dense(column)
-            return ordering.previous_same(self.start, values, values.min(initial=0), values.max(initial=0))
+            values, least, most = self._dense(column)
+            return ordering.previous_same(self.start, values, least, most)
 
         return self._remember(("previous", column), make)
 
@@ -197,15 +197,20 @@ class EventLog:
 
         A row with a negative value stands for itself; it gets `negative`.
         """
-        values = self._dense(column)
-        return ordering.first_of_value(self.start, values, self.columns[where], values.max(initial=0), negative)
+        values, _, most = self._dense(column)
+        return ordering.first_of_value(self.start, values, self.columns[where], most, negative)
 
-    def _dense(self, column: str) -> I64:
-        """A column's values, or, where they lie far apart, numbers that are equal where they are (negatives stay)."""
+    def _dense(self, column: str) -> tuple[I64, int, int]:
+        """A column's values, or, where they lie far apart, numbers that are equal where they are; and their bounds.
+
+        The bounds take 0 in; negative values stay as they are.
+        """
         values = self.columns[column]
-        if len(values) == 0 or values.max() - min(values.min(), 0) < _SPARSE * len(values) + 65_536:
-            return values
-        return np.where(values < 0, values, np.unique(values, return_inverse=True)[1])
+        least, most = kernels.bounds(values)
+        if most - least < _SPARSE * len(values) + 65_536:
+            return values, least, most
+        numbered = np.where(values < 0, values, np.unique(values, return_inverse=True)[1])
+        return (numbered, *kernels.bounds(numbered))
 
     def next_same(self, column: str) -> I64:
         """(n,) position of the key's next row with the same value in `column`, or n."""
@@ -219,7 +224,7 @@ class EventLog:
 
         return self._remember(("prefix first", column), make)
 
-    @cached_property
+    @lazy
     def gaps_before(self) -> tuple[I64, I64, I64, I64]:
         """Gaps between the days of a log in time order, see `kernels.gaps_before`."""
         found: tuple[I64, I64, I64, I64] = kernels.gaps_before(kernels.day_gaps(self.start, self.time))

@@ -91,6 +91,25 @@ def prefix_sums(values: NDArray[Any]) -> I64:
 
 
 @njit(cache=True, nogil=True)
+def bounds(values: I64) -> tuple[int, int]:
+    """The least and the greatest of the values and 0."""
+    least, most = 0, 0
+    for i in range(len(values)):
+        least = min(least, values[i])
+        most = max(most, values[i])
+    return least, most
+
+
+@njit(cache=True, nogil=True)
+def equal(one: I64, other: I64) -> bool:
+    """Whether two arrays of one length hold the same."""
+    for i in range(len(one)):  # noqa: SIM110 - Numba knows no generators
+        if one[i] != other[i]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def running_extreme_row(start: I64, value: I64, flag: I64, greatest: bool) -> I64:
     """At each row: the position of the greatest (least) value so far among rows whose flag is set; -1 before any.
 

@@ -8,7 +8,6 @@ before its order's other lines, joins the order and does not move it.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from regulars.features import kernels_window
 from regulars.features.asof import AsOf, Moments
 from regulars.features.events import EventLog
+from regulars.features.lazy import lazy
 from regulars.features.settings import Settings
 from regulars.features.shop import I32, I64, NEVER, NONE, OrderLines, ProductChanges, Shop, SupportEvents, days
 from regulars.features.tables import Advocacy, Support
@@ -40,39 +40,39 @@ class Logs:
         self.keys = len(shop.customer_ids)
         self._own: dict[tuple[str, tuple[tuple[str, Any], ...]], EventLog] = {}
 
-    @cached_property
+    @lazy
     def lines(self) -> EventLog:
         """Order lines of customers: what was sold (`sale`), what came back (`returned`), and their money."""
         return line_log(self.shop.orders, self.categories(), self.keys)
 
-    @cached_property
+    @lazy
     def sales(self) -> EventLog:
         """The lines that were sold."""
         return self.lines.where(self.lines.columns["sale"] > 0)
 
-    @cached_property
+    @lazy
     def returns(self) -> EventLog:
         """The lines that came back."""
         return self.lines.where(self.lines.columns["returned"] > 0)
 
-    @cached_property
+    @lazy
     def orders(self) -> EventLog:
         """Orders: each at the time of its first line that is known."""
         return self.lines.where(self.lines.columns["order_start"] > 0)
 
-    @cached_property
+    @lazy
     def sales_by_order(self) -> EventLog:
         """The lines that were sold, with the order as the key."""
         return self.sales.by("order", int(self.shop.orders.order.max(initial=-1)) + 1)
 
-    @cached_property
+    @lazy
     def support(self) -> EventLog:
         """Support events, with the state of their tickets."""
         if self.shop.support is None:
             return EventLog.empty(self.keys, (*SUPPORT, *COLUMNS, "complained", "bad"))
         return support_log(self.shop.support, self.keys)
 
-    @cached_property
+    @lazy
     def contacts(self) -> EventLog:
         """What was really sent; those held out heard nothing."""
         rows = self.shop.contacts
@@ -82,7 +82,7 @@ class Logs:
         columns: Columns = {"cost": np.maximum(sent.cost, 0), "play": sent.play}
         return EventLog.build(self.keys, sent.customer, sent.time, sent.visible, columns)
 
-    @cached_property
+    @lazy
     def answers(self) -> EventLog:
         """Contacts that an order followed within `ANSWER_DAYS`: at the contact's time, known once both are."""
         sent, orders = self.contacts, self.orders
@@ -96,7 +96,7 @@ class Logs:
         visible = np.maximum(known, sent.visible)[answered]
         return EventLog.build(self.keys, sent.key[answered], sent.time[answered], visible, {})
 
-    @cached_property
+    @lazy
     def births(self) -> EventLog:
         """Rows that say when a customer was born; undated ones count as always known where they are trusted."""
         rows = self.shop.customers
@@ -106,7 +106,7 @@ class Logs:
         columns: Columns = {"birth_date": rows.birth_date}
         return EventLog.build(self.keys, rows.customer, _dated(rows.time), _dated(rows.visible), columns)
 
-    @cached_property
+    @lazy
     def recommendations(self) -> EventLog:
         """Referrals, keyed to the customer who was referred."""
         rows = self.shop.advocacy
@@ -115,7 +115,7 @@ class Logs:
         made = rows.take((rows.kind == Advocacy.KINDS.index(Advocacy.REFERRAL)) & (rows.customer != rows.new_customer))
         return EventLog.build(self.keys, made.new_customer, made.time, made.visible, {})
 
-    @cached_property
+    @lazy
     def advocacy(self) -> EventLog:
         """Referrals, reviews and case studies."""
         rows = self.shop.advocacy
@@ -131,7 +131,7 @@ class Logs:
         }
         return EventLog.build(self.keys, rows.customer, rows.time, rows.visible, columns)
 
-    @cached_property
+    @lazy
     def referred(self) -> EventLog:
         """Order lines of the referred, keyed to who referred them first, visible once both are known."""
         lines = self.shop.orders

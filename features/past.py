@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from regulars.features.asof import F64, AsOf, Moments
+from regulars.features.lazy import lazy
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import MONEY, PIECES
@@ -27,62 +27,62 @@ class Past:
         """The shop's settings."""
         return self._logs.settings
 
-    @cached_property
+    @lazy
     def lines(self) -> AsOf:
         """Order lines, sales and returns."""
         return AsOf(self._logs.lines, self.moments)
 
-    @cached_property
+    @lazy
     def sales(self) -> AsOf:
         """Lines that were sold."""
         return AsOf(self._logs.sales, self.moments)
 
-    @cached_property
+    @lazy
     def returns(self) -> AsOf:
         """Lines that came back."""
         return AsOf(self._logs.returns, self.moments)
 
-    @cached_property
+    @lazy
     def orders(self) -> AsOf:
         """Orders, each at its first line."""
         return AsOf(self._logs.orders, self.moments)
 
-    @cached_property
+    @lazy
     def support(self) -> AsOf:
         """Support events."""
         return AsOf(self._logs.support, self.moments)
 
-    @cached_property
+    @lazy
     def contacts(self) -> AsOf:
         """Contacts that were sent."""
         return AsOf(self._logs.contacts, self.moments)
 
-    @cached_property
+    @lazy
     def answers(self) -> AsOf:
         """Contacts that were answered with an order."""
         return AsOf(self._logs.answers, self.moments)
 
-    @cached_property
+    @lazy
     def births(self) -> AsOf:
         """Dates of birth, as they became known."""
         return AsOf(self._logs.births, self.moments)
 
-    @cached_property
+    @lazy
     def recommendations(self) -> AsOf:
         """Referrals by which others brought them."""
         return AsOf(self._logs.recommendations, self.moments)
 
-    @cached_property
+    @lazy
     def advocacy(self) -> AsOf:
         """Referrals, reviews, case studies."""
         return AsOf(self._logs.advocacy, self.moments)
 
-    @cached_property
+    @lazy
     def referred(self) -> AsOf:
         """Order lines of the customers they referred."""
         return AsOf(self._logs.referred, self.moments)
 
-    @cached_property
+    @lazy
     def last_order(self) -> AsOf:
         """Lines that were sold in each customer's last order."""
         order = self.orders.last("order").astype(np.int32)

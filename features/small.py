@@ -114,11 +114,11 @@ class _SmallTable:
                 if name in self.columns:
                     raise NotPlainError
                 self.columns[str(name)] = _read(declared[name], column, zone)
-        if any(name not in self.columns for name in table.required()):
-            raise NotPlainError
         self.given = frozenset(name for name, values in self.columns.items() if _any(values))
-        if self.size and any(name not in self.given for name in table.required() if name != "customer_id"):
-            raise NotPlainError
+        self.dated = declared[table.happened].required
+        for name, declaration in declared.items():
+            if declaration.required and (name not in self.columns or (self.size and name not in self.given)):
+                raise NotPlainError
 
     def code(self, column: str) -> NDArray[Any]:
         """Codes of ids or words."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from regulars.features.asof import Moments
+from regulars.features.lazy import lazy
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import I64, days, iso
@@ -166,7 +166,7 @@ def backtest(
 def _warm(logs: Logs) -> None:
     """Builds the logs that all cutoffs share, before they run side by side."""
     for name, part in vars(Logs).items():
-        if isinstance(part, cached_property):
+        if isinstance(part, lazy):
             getattr(logs, name)
 
 
@@ -297,7 +297,7 @@ class _Scene:
         losses = {recipe.name: judging.value_losses(self.truth, value) for recipe, value in values.items()}
         return _Part("value", records, losses)
 
-    @cached_property
+    @lazy
     def _came(self) -> NDArray[np.intp]:
         """Rows of the customers who bought something in the window."""
         return np.flatnonzero(self.truth.bought.every.sizes)
