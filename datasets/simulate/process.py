@@ -121,21 +121,9 @@ def _pass_day(
 ) -> NDArray[np.int8]:
     """Who comes on the day: 0 for nobody, else for a regular order or for an accessory alone."""
     rate, shape, season, leave, effect, birthday = people
-    (
-        orders,
-        _,
-        clock,
-        threshold,
-        leave_clock,
-        leave_threshold,
-        left_day,
-        announced,
-        grudge,
-        last_contact,
-        _,
-        gadget_day,
-        believed,
-    ) = state
+    orders, clock, threshold, grudge, believed = state.orders, state.clock, state.threshold, state.grudge, state.belief
+    leave_clock, leave_threshold, left_day = state.leave_clock, state.leave_threshold, state.left_day
+    announced, last_contact, gadget_day = state.announced, state.last_contact, state.gadget_day
     comes = np.zeros(len(rate), np.int8)
     for i in range(len(comes)):
         if sign_up_day[i] >= day:
