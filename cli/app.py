@@ -43,7 +43,7 @@ def main() -> None:
     """Runs the command line; what the data or the model refuses ends with exit code 1 and a sentence."""
     try:
         app(prog_name="regulars")
-    except (RefusedError, ValueError, OSError) as error:
+    except (RefusedError, ValueError, OSError, RuntimeError) as error:
         if not _is_refusal(error):
             raise
         console.print(Text.assemble(("refused: ", "red"), _sentence(error)))
@@ -55,10 +55,11 @@ def _is_refusal(error: Exception) -> bool:
     # Late, because a command that ends well needs none of them.
     from regulars.datasets.writing import LoadError
     from regulars.features.findings import DataError
+    from regulars.features.spark import SparkError
     from regulars.serving.sealed import BundleError
     from regulars.training.tracking import StoreError
 
-    return isinstance(error, (RefusedError, DataError, LoadError, BundleError, StoreError, OSError))
+    return isinstance(error, (RefusedError, DataError, LoadError, BundleError, SparkError, StoreError, OSError))
 
 
 def _sentence(error: Exception) -> str:

@@ -7,11 +7,13 @@ logs can be searched. Names of files, columns and customers are other people's t
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from regulars.features.reading import Reading
     from regulars.features.settings import Settings
     from regulars.features.shop import Shop
+    from regulars.features.spark_groups import Survey
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 result = Console(highlight=False, soft_wrap=True)
@@ -57,6 +60,8 @@ def _is_moment(text: str | None) -> str | None:
 
 def file_to_write(path: Path, endings: tuple[str, ...], option: str = "--out") -> None:
     """Refuses a file that cannot be written, before hours of work are spent on its content."""
+    if is_elsewhere(path):
+        raise typer.BadParameter(f"{path} is written with --engine spark", param_hint=option)
     if path.suffix not in endings:
         raise typer.BadParameter(f"{path}: write it as {' or '.join(endings)}", param_hint=option)
     if path.is_dir():
@@ -73,7 +78,36 @@ def place_to_write(path: Path, option: str = "--out") -> None:
         raise typer.BadParameter(f"{path} cannot be made, for {beside} may not be written to", param_hint=option)
 
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of the tables, or a DuckDB file")]
+class Engine(StrEnum):
+    """Where features and scores are worked out."""
+
+    LOCAL = "local"
+    SPARK = "spark"
+
+
+def on_spark(engine: Engine, master: str | None) -> bool:
+    """Whether Spark is to do it; naming its master without it is a wrong use of the command."""
+    if engine is Engine.LOCAL and master is not None:
+        raise typer.BadParameter("names where Spark runs; say --engine spark too", param_hint="--master")
+    return engine is Engine.SPARK
+
+
+def is_elsewhere(place: Path | str) -> bool:
+    """Whether a place is known to Spark alone: a URI, or `spark:DATABASE`."""
+    return "://" in str(place) or str(place).startswith("spark:")
+
+
+def as_place(text: str) -> Path:
+    """A place as it was typed: a path, or the text itself where it is no path of this machine."""
+    return cast(Path, text) if is_elsewhere(text) else Path(text)
+
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", parser=as_place, help="folder of the tables, or a DuckDB file")]
+OnEngine = Annotated[Engine, typer.Option("--engine", help="where the work is done")]
+Master = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="of Spark: local[4], spark://host:7077, yarn (default: as it is configured)"),
+]
 Config = Annotated[Path | None, typer.Option(help="settings (default: regulars.toml here, if there is one)")]
 AsOf = Annotated[
     str | None,
@@ -105,13 +139,15 @@ def iso(moment: int) -> str:
     return told(moment)
 
 
-def nobody_before(moment: int, shop: Shop) -> RefusedError:
+def nobody_before(moment: int, shop: Shop | Survey) -> RefusedError:
     """Why there is nothing to answer at a moment before everybody's first event."""
     return RefusedError(f"no customer was known before {iso(moment)}; the first order line is of {iso(shop.first)}")
 
 
 def existing(folder: Path) -> Path:
     """The data's place; one that is not there is a wrong use of the command."""
+    if is_elsewhere(folder):
+        raise typer.BadParameter(f"{folder} is read with --engine spark", param_hint="DIR")
     if not folder.exists():
         raise typer.BadParameter(f"{folder} does not exist", param_hint="DIR")
     return folder
@@ -141,7 +177,12 @@ def tables_may_lack() -> Iterator[None]:
 
 def name_of(folder: Path, settings: Settings) -> str:
     """The shop's name in records and on pages."""
-    return settings.shop.name or folder.resolve().name
+    return settings.shop.name or folder_name(folder)
+
+
+def folder_name(folder: Path) -> str:
+    """The last part of a place's name."""
+    return re.split(r"[/:.]", str(folder).rstrip("/"))[-1] if is_elsewhere(folder) else folder.resolve().name
 
 
 def is_simulated(folder: Path) -> bool:

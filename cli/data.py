@@ -12,13 +12,18 @@ from rich.text import Text
 from regulars.cli.common import (
     TABLE_FILES,
     Config,
+    Engine,
     Folder,
+    Master,
+    OnEngine,
     RefusedError,
     Seed,
     as_moment,
+    as_place,
     existing,
     file_to_write,
     nobody_before,
+    on_spark,
     place_to_write,
     read_tables,
     result,
@@ -108,11 +113,20 @@ def check(folder: Folder, config: Config = None) -> None:
 
 
 def features(
-    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="folder of the tables")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", parser=as_place, help="folder of the tables, or a DuckDB file")
+    ] = None,
     as_of: Annotated[list[str] | None, typer.Option(metavar="DATE", help="moments; may be given again")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help=".parquet or .csv")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", parser=as_place, help=".parquet or .csv; on Spark a folder or spark:DATABASE.TABLE"
+        ),
+    ] = None,
     describe: Annotated[bool, typer.Option(help="print what every feature means instead")] = False,
     config: Config = None,
+    engine: OnEngine = Engine.LOCAL,
+    master: Master = None,
 ) -> None:
     """Writes the feature table: customer_id, as_of, features."""
     settings = settings_from(config)
@@ -121,8 +135,14 @@ def features(
         return
     if folder is None or out is None:
         raise typer.BadParameter("give DIR and --out FILE, or --describe")
+    asked = sorted({as_moment(one) for one in as_of or []})
+    if on_spark(engine, master):
+        from regulars.cli.spark import write_features
+
+        write_features(folder, asked, out, settings, master)
+        return
     file_to_write(out, TABLE_FILES)
-    _write_features(folder, sorted({as_moment(one) for one in as_of or []}), out, settings)
+    _write_features(folder, asked, out, settings)
 
 
 def _describe(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -89,7 +89,7 @@ def shop_of_frames(
 
 def feature_names(given: frozenset[str], settings: Settings) -> tuple[str, ...]:
     """The names of the features that a shop with these tables and columns has, in the order of their columns."""
-    return tuple(feature.name for feature in features_of(_empty_shop(given), settings))
+    return tuple(feature.name for feature in features_of(empty_shop(given), settings))
 
 
 def feature_rows(table: FeatureTable, customer_ids: Text) -> pa.Table:
@@ -100,6 +100,13 @@ def feature_rows(table: FeatureTable, customer_ids: Text) -> pa.Table:
         *(pa.array(table.values[:, i], pa.float64(), from_pandas=True) for i in range(len(table.names))),
     ]
     return pa.Table.from_arrays(columns, names=["customer_id", "as_of", *table.names])
+
+
+def empty_shop(given: frozenset[str]) -> Shop:
+    """A shop with these tables and columns in which nobody is and nothing happened."""
+    nothing = np.zeros(0, np.object_)
+    columns: dict[str, Any] = {item.name: np.zeros(0, np.int64) for item in fields(OrderLines)}
+    return Shop(customer_ids=nothing, product_ids=nothing, orders=OrderLines(**columns), given=given)
 
 
 def ids_of(columns: Iterable[pa.Array | pa.ChunkedArray]) -> list[str]:
@@ -126,14 +133,8 @@ def _codes(shop: Shop, own: Sequence[str] | None) -> I32:
     return np.flatnonzero(mask).astype(np.int32)
 
 
-def _empty_shop(given: frozenset[str]) -> Shop:
-    nothing = np.zeros(0, np.object_)
-    orders = OrderLines(**{item.name: np.zeros(0, np.int64) for item in fields(OrderLines)})
-    return Shop(customer_ids=nothing, product_ids=nothing, orders=orders, given=given)
-
-
 def _nothing(given: frozenset[str], settings: Settings) -> FeatureTable:
     """The feature table of nobody."""
-    names, logs = feature_names(given, settings), Logs(_empty_shop(given), settings)
+    names, logs = feature_names(given, settings), Logs(empty_shop(given), settings)
     none = np.zeros(0, np.int64)
     return FeatureTable(none.astype(np.int32), none, names, np.zeros((0, len(names))), ShopContext.of(logs, 0))

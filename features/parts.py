@@ -11,9 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from regulars.features.findings import Finding
 from regulars.features.reader import EXAMPLES, TableReader, TableReading
@@ -24,6 +22,8 @@ from regulars.features.tables import TABLES, Kind, Table
 
 REASON = "reason"
 """The column beside rows that were set aside."""
+SHARED = "two_customers"
+"""The rule that no part can judge: orders under two customers are found over the whole table."""
 DECLARED: dict[str, type[Table]] = {table.title: table for table in TABLES}
 
 
@@ -79,7 +79,7 @@ def check_part(title: str, origin: str, rows: pa.Table, settings: Settings) -> P
     """Checks the rows of a part; the columns were found good by `check_columns`."""
     with _read(title, origin, rows, settings) as reader:
         found = reader.summary
-        bad = tuple(finding for finding in reader.findings if finding.severity == "bad_rows")
+        bad = tuple(one for one in reader.findings if one.severity == "bad_rows" and one.rule != SHARED)
         return PartFound(title, found.rows, found.used, found.first, found.last, found.given, bad)
 
 
@@ -97,6 +97,7 @@ def bad_rows(title: str, origin: str, rows: pa.Table, settings: Settings) -> pa.
         reasons = ", ".join(
             f"CASE WHEN bad & {1 << bit} <> 0 THEN {literal(f'{rule.column} {rule.problem}')} END"
             for bit, rule in enumerate(reader.rules)
+            if rule.name != SHARED
         )
         query = f"SELECT nullif(concat_ws('; ', {reasons}), '') FROM {reader.name} ORDER BY rowid"
         return pa.array([row[0] for row in reader.connection.execute(query).fetchall()], pa.string())
@@ -141,11 +142,6 @@ def no_good_row(title: str) -> Finding:
     """What is said of a table of which nothing is left."""
     advice = "Correct the rows named above; the same fault is often in all of them."
     return Finding(title, "", "no_good_row", "error", "no row can be used", advice=advice)
-
-
-def good_mask(reasons: pa.Array) -> NDArray[np.bool_]:
-    """(rows,) which rows can be used."""
-    return np.asarray(reasons.is_null().to_numpy(zero_copy_only=False), dtype=bool)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Spark at the edge: a session, the tables of a shop where Spark finds them, what is wrong with them, and writing.
 
 Nothing here computes a feature. Tables come in as they are, from a folder (a path or a URI such as s3a://) or from a
-catalog (`spark:DATABASE`); what they hold is checked by the same code as on one machine, part by part (`parts`). Moments
-never pass through Spark's own casts, so the session's time zone has no say: those without a zone stay as they stand,
-those that are instants reach the checks as instants and become the shop's wall time there.
+catalog (`spark:DATABASE`); what they hold is checked by the same code as on one machine, part by part (`parts`).
+Moments never pass through Spark's own casts, so the session's time zone has no say: those without a zone stay as they
+stand, those that are instants reach the checks as instants and become the shop's wall time there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MOST_EXACT = 10**15
 _MARK = "regulars refuses: "
 
 
-class SparkError(Exception):
+class SparkError(RuntimeError):
     """Spark cannot be had, or could not do what it was asked; the message says why and what to do."""
 
 
@@ -61,8 +61,8 @@ def session(master: str | None = None) -> Iterator[SparkSession]:
     """A session of Spark for as long as the context lasts.
 
     Args:
-        master: where Spark runs, as Spark writes it (`local[4]`, `local-cluster[2,1,2048]`, `spark://host:7077`, `yarn`);
-            None: as Spark's own configuration says, else all cores of this machine.
+        master: where Spark runs, as Spark writes it (`local[4]`, `local-cluster[2,1,2048]`, `spark://host:7077`,
+            `yarn`); None: as Spark's own configuration says, else all cores of this machine.
 
     Raises:
         SparkError: if PySpark or Java is not there, or Spark does not start.
@@ -217,7 +217,7 @@ def _reader(spark: SparkSession, form: str) -> Any:
     if form == "parquet":
         return spark.read.option("mergeSchema", "true").parquet
     # As text alone, as on one machine; a row with more or fewer values than the header stops the run.
-    options = {"header": True, "multiLine": True, "escape": '"', "mode": "FAILFAST", "maxCharsPerColumn": -1}
+    options: dict[str, Any] = {"header": True, "multiLine": True, "escape": '"', "mode": "FAILFAST", "maxCharsPerColumn": -1}
     return spark.read.options(**options).csv
 
 
@@ -266,6 +266,13 @@ def write(frame: DataFrame, out: str) -> None:
             frame.write.parquet(address(out), mode="errorifexists")
 
 
+def write_texts(frame: DataFrame, out: str) -> None:
+    """Writes rows of texts as a folder of CSV files, in place of what was there."""
+    with telling():
+        frame.write.csv(address(out), mode="overwrite", header=True, escape='"')
+
+
 def written(spark: SparkSession, out: str) -> DataFrame:
     """What `write` wrote."""
-    return spark.table(out.removeprefix(CATALOG)) if out.startswith(CATALOG) else spark.read.parquet(address(out))
+    with telling():
+        return spark.table(out.removeprefix(CATALOG)) if out.startswith(CATALOG) else spark.read.parquet(address(out))

@@ -12,16 +12,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from regulars.features.batch import feature_names, features_of_frames, ids_of
-from regulars.features.checks import rules
+from regulars.features.checks import Rule, rules
 from regulars.features.findings import DataError, Finding, by_importance
-from regulars.features.parts import PartFound, add_up, check_columns, check_part, no_good_row
+from regulars.features.parts import (
+    REASON,
+    SHARED,
+    PartFound,
+    add_up,
+    bad_rows,
+    check_columns,
+    check_part,
+    no_good_row,
+)
 from regulars.features.reader import EXAMPLES, TableReading
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, NEVER
@@ -30,6 +39,7 @@ from regulars.features.tables import Advocacy, Orders, Products
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+    from pyspark.sql.types import StructType
 
 Frames = Mapping[str, pa.Table]
 Answer = Callable[[Frames, Sequence[str]], pa.Table]
@@ -38,7 +48,7 @@ Answer = Callable[[Frames, Sequence[str]], pa.Table]
 ROWS_A_GROUP = 200_000
 ROWS_CHECKED = 250_000
 """Rows that are checked in one go."""
-KEYED = tuple(title for title in ("orders", "support", "customers", "contacts", "advocacy"))
+KEYED = ("orders", "support", "customers", "contacts", "advocacy")
 """Tables whose rows belong to a customer; products belong to everybody."""
 
 
@@ -50,13 +60,17 @@ class Survey:
         tables: the tables, the rows that cannot be used left out.
         readings: what each brought.
         given: the tables and 'table.column's with values.
-        products: the products, as Arrow's file format; None without such a table.
+        products: the products, as Arrow's stream; None without such a table.
+        findings: what was set aside, and why.
+        aside: the rows set aside, by table, their reason beside them.
     """
 
     tables: SparkTables
     readings: Mapping[str, TableReading]
     given: frozenset[str]
     products: bytes | None
+    findings: tuple[Finding, ...] = ()
+    aside: Mapping[str, DataFrame] = field(default_factory=dict)
 
     @property
     def first(self) -> int:
@@ -79,28 +93,77 @@ def survey(tables: SparkTables, settings: Settings) -> Survey:
     """Checks every row of every table, on the workers.
 
     Raises:
-        DataError: if a table cannot be used, or rows of it; every fault is counted over the whole table.
+        DataError: if a table cannot be used, or there are bad rows and the settings refuse them; every fault is counted
+            over the whole table.
     """
     _check_all_columns(tables, settings)
     with telling():
         parts = _parts(tables, settings)
         shared = _shared_orders(tables.frames[Orders.title])
-    findings: list[Finding] = []
+    bad: list[Finding] = []
+    unusable: list[Finding] = []
     readings = {}
     for title in tables.frames:
         mine = [part for part in parts if part.title == title]
-        readings[title], bad = add_up(title, tables.origins[title], tables.names[title], mine)
-        findings += bad
+        readings[title], found = add_up(title, tables.origins[title], tables.names[title], mine)
+        bad += found
         if readings[title].rows and not readings[title].used:
-            findings.append(no_good_row(title))
+            unusable.append(no_good_row(title))
     if shared is not None:
-        findings.append(replace(shared, of=readings[Orders.title].rows))
-    if findings:
-        raise DataError(by_importance(findings))
+        bad.append(replace(shared, of=readings[Orders.title].rows))
+    if unusable or (bad and settings.data.bad_rows == "refuse"):
+        raise DataError([*unusable, *bad])
+    good, aside = _set_aside(tables, bad, settings) if bad else (tables, {})
     given = {
         name for title, one in readings.items() for name in (title, *(f"{title}.{column}" for column in one.given))
     }
-    return Survey(tables, readings, frozenset(given), _products(tables))
+    return Survey(good, readings, frozenset(given), _products(good), by_importance(bad), aside)
+
+
+def _set_aside(
+    tables: SparkTables, bad: Sequence[Finding], settings: Settings
+) -> tuple[SparkTables, dict[str, DataFrame]]:
+    """The tables without their bad rows, and the bad rows as texts, each beside its reason."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    aside: dict[str, DataFrame] = {}
+    with telling():
+        for title in {finding.table for finding in bad if finding.rule != SHARED}:
+            frame = tables.frames[title]
+            judged = frame.mapInArrow(_judge(title, tables.origins[title], settings), _with_reason(frame))
+            tables = tables.with_frame(title, judged.where(f"{REASON} is null").drop(REASON))
+            aside[title] = judged.where(f"{REASON} is not null")
+        if any(finding.rule == SHARED for finding in bad):
+            orders = tables.frames[Orders.title]
+            shared = _orders_shared(orders).select("which")
+            keyed = orders.withColumn("which", id_of(orders, "order_id"))
+            told = keyed.join(shared, "which", "left_semi").select(
+                *orders.columns, F.lit(_shared_reason()).alias(REASON)
+            )
+            others = aside.get(Orders.title)
+            aside[Orders.title] = told if others is None else others.unionByName(told)
+            tables = tables.with_frame(Orders.title, keyed.join(shared, "which", "left_anti").select(*orders.columns))
+    texts = {
+        title: frame.select(REASON, *(F.col(name).cast("string") for name in frame.columns if name != REASON))
+        for title, frame in aside.items()
+    }
+    return tables, texts
+
+
+def _with_reason(frame: DataFrame) -> StructType:
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    return StructType([*frame.schema.fields, StructField(REASON, StringType())])
+
+
+def _judge(
+    title: str, origin: str, settings: Settings
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def judge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for rows in chunks(batches):
+            yield from rows.append_column(REASON, bad_rows(title, origin, rows, settings)).to_batches()
+
+    return judge
 
 
 def _check_all_columns(tables: SparkTables, settings: Settings) -> None:
@@ -148,22 +211,37 @@ def chunks(batches: Iterable[pa.RecordBatch], most: int = ROWS_CHECKED) -> Itera
         yield pa.Table.from_batches(held)
 
 
-def _shared_orders(orders: DataFrame) -> Finding | None:
-    """Orders under two customers, or a customer's and a guest's; the count of their lines."""
+def _orders_shared(orders: DataFrame) -> DataFrame:
+    """Orders under two customers, or a customer's and a guest's: which, two that they are of, and their lines."""
     from pyspark.sql import functions as F  # noqa: N812
 
     who, which = F.coalesce(id_of(orders, "customer_id"), F.lit("")), id_of(orders, "order_id")
     by_order = orders.select(who.alias("who"), which.alias("which")).where("which is not null").groupBy("which")
     counted = by_order.agg(F.min("who").alias("one"), F.max("who").alias("other"), F.count("*").alias("lines"))
-    shared = counted.where("one <> other")
+    return counted.where("one <> other")
+
+
+def _shared_orders(orders: DataFrame) -> Finding | None:
+    """What is to be said of orders under two customers; the number of all lines is still open."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    shared = _orders_shared(orders)
     lines = shared.agg(F.sum("lines")).collect()[0][0]
     if not lines:
         return None
-    told = shared.orderBy("which").limit(EXAMPLES).collect()
-    examples = tuple(f"order {row['which']!r} is of {row['one'] or 'a guest'!r} and {row['other']!r}" for row in told)
-    rule = next(rule for rule in rules(Orders, {}) if rule.name == "two_customers")
-    parts = (rule.column, rule.name, "bad_rows", rule.problem, lines, 0, examples, rule.expected, rule.advice)
-    return Finding(Orders.title, *parts)
+    first = shared.orderBy("which").limit(EXAMPLES).collect()
+    examples = tuple(f"order {row['which']!r} is of {row['one'] or 'a guest'!r} and {row['other']!r}" for row in first)
+    rule = _shared_rule()
+    problem, expected, advice = rule.problem, rule.expected, rule.advice
+    return Finding(Orders.title, rule.column, SHARED, "bad_rows", problem, lines, 0, examples, expected, advice)
+
+
+def _shared_rule() -> Rule:
+    return next(rule for rule in rules(Orders, {}) if rule.name == SHARED)
+
+
+def _shared_reason() -> str:
+    return f"{_shared_rule().column} {_shared_rule().problem}"
 
 
 def _products(tables: SparkTables) -> bytes | None:
@@ -280,24 +358,28 @@ def _packed(frame: DataFrame, title: str, columns: Sequence[str], *, own: bool) 
     return frame.select("bucket", F.lit(own).alias("own"), F.struct(*columns).alias(title))
 
 
+def referrals(tables: SparkTables) -> DataFrame | None:
+    """Rows of advocacy that name another customer, with both ids beside: `by` referred `new`."""
+    advocacy = tables.frames.get(Advocacy.title)
+    if advocacy is None or "new_customer_id" not in advocacy.columns:
+        return None
+    by, new = id_of(advocacy, "customer_id"), id_of(advocacy, "new_customer_id")
+    told = advocacy.withColumn("by", by).withColumn("new", new)
+    return told.where("by is not null and new is not null and by <> new")
+
+
 def _lent(tables: SparkTables, count: int) -> list[DataFrame]:
     """What referrers need of others: order lines of those they referred, and who else referred them."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    advocacy, orders = tables.frames.get(Advocacy.title), tables.frames[Orders.title]
-    if advocacy is None or "new_customer_id" not in advocacy.columns:
+    told, orders = referrals(tables), tables.frames[Orders.title]
+    if told is None:
         return []
-    by, new = id_of(advocacy, "customer_id"), id_of(advocacy, "new_customer_id")
-    told = (
-        advocacy.withColumn("by", by).withColumn("new", new).where("by is not null and new is not null and by <> new")
-    )
     told = told.withColumn("home", bucket_of(F.col("by"), count))
     # Two referrers in one group ask for the same rows once, and rows that are there already are not lent.
     asked = told.select("new", F.col("home").alias("bucket")).distinct()
     words = told.join(asked, "new").where("bucket <> home")
     lines = orders.withColumn("new", id_of(orders, "customer_id")).join(asked, "new")
     lines = lines.where(F.col("bucket") != bucket_of(F.col("new"), count))
-    return [
-        _packed(words, Advocacy.title, advocacy.columns, own=False),
-        _packed(lines, Orders.title, orders.columns, own=False),
-    ]
+    columns = tables.frames[Advocacy.title].columns
+    return [_packed(words, Advocacy.title, columns, own=False), _packed(lines, Orders.title, orders.columns, own=False)]
