@@ -44,10 +44,10 @@ finish() { printf '\n[%3d s] done. Everything is in %s:\n' "$$SECONDS" "$$1"; \
     champion/ 'the model' mlflow.db 'runs and registry: `make ui` shows them'; }
 endef
 
-.PHONY: help setup demo real ui serve test test-slow lint format bench lock wheel clean
+.PHONY: help setup setup-spark demo real ui serve test test-slow test-spark lint format bench lock wheel clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 setup: $(READY) ## .venv with everything in it (again, where the lock has changed)
 
@@ -67,6 +67,15 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --requirement requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# PySpark is not part of the lock (nobody needs it who has no cluster); what it depends on keeps the lock's versions.
+setup-spark: $(READY) ## PySpark beside it (400 MB to download), and Java 17 where root finds none
+	@pins="$$(mktemp)"; trap 'rm -f "$$pins"' EXIT; \
+	grep -oE '^[A-Za-z0-9._-]+==[^ ]+' requirements.lock > "$$pins"; \
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint "$$pins" 'pyspark>=4.1'; \
+	if [ -n "$${JAVA_HOME:-}" ] || command -v java >/dev/null; then exit; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo 'Spark needs Java 17 or newer: install it (Debian: openjdk-17-jre-headless)' >&2; exit 1; fi; \
+	apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless
 
 demo: $(READY) ## the whole job on a simulated shop, into build/demo
 	@$(job); \
@@ -110,7 +119,11 @@ test: lint ## lint, then the quick tests
 
 # An empty slow set (pytest's exit code 5) fails: the wheel's installation is always in it.
 test-slow: $(READY) ## the tests that take long, the wheel's installation into an empty environment among them
-	$(PYTEST) -m slow
+	$(PYTEST) -m 'slow and not spark'
+
+# One process: each would start a cluster of its own.
+test-spark: $(READY) ## the tests on a local cluster of Spark; they skip where `make setup-spark` has not been
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m spark
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -12,22 +12,28 @@ from regulars.cli.common import (
     TABLE_FILES,
     AsOf,
     Config,
+    Engine,
+    Master,
     Model,
+    OnEngine,
     RefusedError,
     Seed,
     Tables,
     as_moment,
+    as_output,
     console,
     file_to_write,
     iso,
     moment_from,
     nobody_before,
+    on_spark,
     read_tables,
     result,
     say,
     settings_from,
     tables_may_lack,
 )
+from regulars.cli.place import Place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,15 +54,25 @@ Budget = Annotated[
 
 def score(
     place: Tables,
-    out: Annotated[Path, typer.Option(metavar="FILE", help=".parquet or .csv")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE", parser=as_output, help=".parquet or .csv; on Spark a folder or spark:DATABASE.TABLE"
+        ),
+    ],
     as_of: AsOf = None,
     top: Annotated[int | None, typer.Option(min=1, max=100, help="products for each customer")] = None,
     model: Model = None,
     config: Config = None,
+    engine: OnEngine = Engine.LOCAL,
+    master: Master = None,
 ) -> None:
     """Scores every customer."""
     from regulars.serving.score_file import write_scores
 
+    if on_spark(engine, master):
+        _score_on_spark(place, out, as_of, top, model, settings_from(config), master)
+        return
     file_to_write(out, TABLE_FILES)
     settings = settings_from(config)
     shop, _ = read_tables(place, settings)
@@ -64,6 +80,30 @@ def score(
     write_scores(frame, out)
     counts = ", ".join(f"{count:,} {status}" for status, count in frame["status"].value_counts().items())
     result.print(Text(f"{len(frame):,} customers in {out}: {counts}"))
+
+
+def _score_on_spark(
+    place: Place,
+    out: Path,
+    as_of: str | None,
+    top: int | None,
+    model: str | None,
+    settings: Settings,
+    master: str | None,
+) -> None:
+    from regulars.cli.spark import opened, place_free, write_scores
+    from regulars.features.batch import empty_shop
+
+    place_free(out)
+    predictor = _predictor(model, settings)
+    with opened(place, settings, master) as found:
+        moment = found.end if as_of is None else as_moment(as_of)
+        _tell_what_is_odd(predictor, found.end, predictor.lacking(empty_shop(found.given)), moment)
+        counts = write_scores(found, predictor.bundle, settings, moment, top, out)
+        if not counts:
+            raise nobody_before(moment, found)
+    told = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+    result.print(Text(f"{sum(counts.values()):,} customers in {out}: {told}"))
 
 
 def _predictor(model: str | None, settings: Settings) -> Predictor:
@@ -79,7 +119,7 @@ def _predictor(model: str | None, settings: Settings) -> Predictor:
 
 
 def _scored(predictor: Predictor, shop: Shop, moment: int, top: int | None = None) -> pd.DataFrame:
-    _tell_what_is_odd(predictor, shop, moment)
+    _tell_what_is_odd(predictor, shop.end, predictor.lacking(shop), moment)
     with console.status("scoring") as status, tables_may_lack():
         frame = predictor.score(
             shop, moment, top=top, progress=lambda done, of: status.update(f"scoring {done:,}/{of:,}")
@@ -89,15 +129,15 @@ def _scored(predictor: Predictor, shop: Shop, moment: int, top: int | None = Non
     return frame
 
 
-def _tell_what_is_odd(predictor: Predictor, shop: Shop, moment: int) -> None:
-    """Warns where the scores are not what they seem."""
+def _tell_what_is_odd(predictor: Predictor, end: int, lacking: list[str], moment: int) -> None:
+    """Warns where the scores are not what they seem; the data ends at `end`, and the models lack something of it."""
     trained = predictor.bundle.trained_as_of
     if moment < trained:
         sentence = f"the model was trained as of {iso(trained)}, after {iso(moment)}: it has seen what these scores"
         say(f"{sentence} pretend not to know", warn=True)
-    if moment > shop.end + STALE:
-        say(f"the data ends at {iso(shop.end)}: whatever happened until {iso(moment)} is not known", warn=True)
-    if lacking := predictor.lacking(shop):
+    if moment > end + STALE:
+        say(f"the data ends at {iso(end)}: whatever happened until {iso(moment)} is not known", warn=True)
+    if lacking:
         sentence = f"the models were fitted with {', '.join(lacking)}, which is not here"
         say(f"{sentence}; it is taken as nothing having happened there", warn=True)
 
@@ -212,7 +252,7 @@ def explain(
     settings = settings_from(config)
     shop, _ = read_tables(place, settings)
     predictor, moment = _predictor(model, settings), moment_from(as_of, shop)
-    _tell_what_is_odd(predictor, shop, moment)
+    _tell_what_is_odd(predictor, shop.end, predictor.lacking(shop), moment)
     try:
         with tables_may_lack():
             found = tell(predictor, shop, customer, moment)

@@ -43,7 +43,7 @@ def main() -> None:
     """Runs the command line; what the data or the model refuses ends with exit code 1 and a sentence."""
     try:
         app(prog_name="regulars")
-    except (RefusedError, ValueError, OSError) as error:
+    except (RefusedError, ValueError, OSError, RuntimeError) as error:
         if not _is_refusal(error):
             raise
         console.print(Text.assemble(("refused: ", "red"), _sentence(error)))
@@ -57,11 +57,12 @@ def _is_refusal(error: Exception) -> bool:
     from regulars.features.findings import DataError
     from regulars.features.own_checks import OwnFeatureError
     from regulars.features.settings import SettingsError
+    from regulars.features.spark import SparkError
     from regulars.serving.sealed import BundleError
     from regulars.training.tracking import StoreError
 
-    refusals = (RefusedError, DataError, LoadError, BundleError, StoreError, OwnFeatureError, SettingsError, OSError)
-    return isinstance(error, refusals)
+    ours = (RefusedError, DataError, LoadError, BundleError, SparkError, StoreError, OwnFeatureError, SettingsError)
+    return isinstance(error, (*ours, OSError))
 
 
 def _sentence(error: Exception) -> str:

@@ -10,20 +10,22 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from regulars.cli.place import Place
+from regulars.cli.place import OnSpark, Place
 from regulars.features.database import Database, UrlError, is_url
 
 if TYPE_CHECKING:
     from regulars.features.reading import Reading
     from regulars.features.settings import Settings
     from regulars.features.shop import Shop
+    from regulars.features.spark_groups import Survey
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 result = Console(highlight=False, soft_wrap=True)
@@ -60,6 +62,8 @@ def _is_moment(text: str | None) -> str | None:
 
 def file_to_write(path: Path, endings: tuple[str, ...], option: str = "--out") -> None:
     """Refuses a file that cannot be written, before hours of work are spent on its content."""
+    if is_elsewhere(path):
+        raise typer.BadParameter(f"{path} is written with --engine spark", param_hint=option)
     if path.suffix not in endings:
         raise typer.BadParameter(f"{path}: write it as {' or '.join(endings)}", param_hint=option)
     if path.is_dir():
@@ -76,8 +80,35 @@ def place_to_write(path: Path, option: str = "--out") -> None:
         raise typer.BadParameter(f"{path} cannot be made, for {beside} may not be written to", param_hint=option)
 
 
+class Engine(StrEnum):
+    """Where features and scores are worked out."""
+
+    LOCAL = "local"
+    SPARK = "spark"
+
+
+def on_spark(engine: Engine, master: str | None) -> bool:
+    """Whether Spark is to do it; naming its master without it is a wrong use of the command."""
+    if engine is Engine.LOCAL and master is not None:
+        raise typer.BadParameter("names where Spark runs; say --engine spark too", param_hint="--master")
+    return engine is Engine.SPARK
+
+
+def is_elsewhere(place: Path | str) -> bool:
+    """Whether a place is known to Spark alone: a URI that is no database server's, or `spark:DATABASE`."""
+    text = str(place)
+    return ("://" in text and not is_url(text)) or text.startswith("spark:")
+
+
+def as_output(text: str) -> Path:
+    """A place to write to as it was typed: a path, or the text itself where it is no path of this machine."""
+    return cast(Path, text) if is_elsewhere(text) else Path(text)
+
+
 def as_place(text: str) -> Place:
     """The place that was written as DIR; a URL that cannot be used is a wrong use of the command."""
+    if is_elsewhere(text):
+        return Place(OnSpark(text))
     if not is_url(text):
         return Place(Path(text))
     try:
@@ -87,9 +118,16 @@ def as_place(text: str) -> Place:
 
 
 PLACE = typer.Argument(
-    metavar="DIR", parser=as_place, help="folder of the tables, DuckDB file, or postgresql://USER@HOST/DATABASE"
+    metavar="DIR",
+    parser=as_place,
+    help="folder, DuckDB file, or postgresql://USER@HOST/DATABASE; on Spark also URI or spark:NAME",
 )
 Tables = Annotated[Place, PLACE]
+OnEngine = Annotated[Engine, typer.Option("--engine", help="where the work is done")]
+Master = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="of Spark: local[4], spark://host:7077, yarn (default: as it is configured)"),
+]
 Config = Annotated[
     Path | None, typer.Option(help="settings (default: REGULARS_CONFIG, or regulars.toml here, if there is one)")
 ]
@@ -128,7 +166,7 @@ def iso(moment: int) -> str:
     return told(moment)
 
 
-def nobody_before(moment: int, shop: Shop) -> RefusedError:
+def nobody_before(moment: int, shop: Shop | Survey) -> RefusedError:
     """Why there is nothing to answer at a moment before everybody's first event."""
     return RefusedError(f"no customer was known before {iso(moment)}; the first order line is of {iso(shop.first)}")
 
@@ -137,7 +175,7 @@ def read_tables(place: Place, settings: Settings) -> tuple[Shop, Reading]:
     """The tables, checked; rows that cannot be used are refused or set aside as the settings say."""
     from regulars.features.reading import read_shop
 
-    reading = read_shop(place.existing().source, settings, set_aside=place.set_aside)
+    reading = read_shop(place.readable(), settings, set_aside=place.set_aside)
     assert reading.shop is not None  # noqa: S101 - read_shop refuses otherwise
     for finding in reading.of("bad_rows"):
         say(f"set aside: {finding} See {place.set_aside}.", warn=True)

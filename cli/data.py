@@ -13,11 +13,16 @@ from regulars.cli.common import (
     PLACE,
     TABLE_FILES,
     Config,
+    Engine,
+    Master,
+    OnEngine,
     RefusedError,
     Seed,
     Tables,
     as_moment,
+    as_output,
     file_to_write,
+    on_spark,
     place_to_write,
     result,
     say,
@@ -132,7 +137,7 @@ def _check_readiness(place: Place, settings: Settings) -> None:
     from regulars.features.readiness import readiness
     from regulars.features.reading import inspect
 
-    found = readiness(inspect(place.existing().source, settings), settings)
+    found = readiness(inspect(place.readable(), settings), settings)
     result.print(Text(f"Readiness of {place.name}: {found.grade}", "bold"))
     for section in found.sections:
         result.print()
@@ -149,13 +154,20 @@ def features(
     place: Annotated[Place | None, PLACE] = None,
     as_of: Annotated[list[str] | None, typer.Option(metavar="DATE", help="moments; may be given again")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=".parquet or .csv; any other name: a folder of Parquet parts")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=as_output,
+            help=".parquet or .csv; any other name: a folder of Parquet parts; on Spark also spark:DATABASE.TABLE",
+        ),
     ] = None,
     family: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="only this family; may be given again")
     ] = None,
     describe: Annotated[bool, typer.Option(help="print what every feature means instead")] = False,
     config: Config = None,
+    engine: OnEngine = Engine.LOCAL,
+    master: Master = None,
 ) -> None:
     """Writes the feature table: customer_id, as_of, features."""
     settings = settings_from(config)
@@ -164,8 +176,16 @@ def features(
         return
     if place is None or out is None:
         raise typer.BadParameter("give DIR and --out FILE, or --describe")
+    asked = sorted({as_moment(one) for one in as_of or []})
+    if on_spark(engine, master):
+        from regulars.cli.spark import write_features
+
+        if family:
+            raise typer.BadParameter("families are chosen without Spark only", param_hint="--family")
+        write_features(place, asked, out, settings, master)
+        return
     _place_for_features(out)
-    _write_features(place, sorted({as_moment(one) for one in as_of or []}), out, _families(family or []), settings)
+    _write_features(place, asked, out, _families(family or []), settings)
 
 
 def _place_for_features(out: Path) -> None:
@@ -202,7 +222,7 @@ def _write_features(place: Place, asked: list[int], out: Path, families: list[st
     """The features of everybody with an order, at the moments that were asked for or else at the end of the data."""
     from regulars.features.materialise import NobodyError, write_features
 
-    source, beside = place.existing().source, place.set_aside
+    source, beside = place.readable(), place.set_aside
     parts = out if out.suffix not in TABLE_FILES else out.with_name(f"{out.name}.parts")
     with progress("features", "customers") as told:
         try:

@@ -15,6 +15,9 @@ from rich.text import Text
 from regulars.cli.common import (
     AsOf,
     Config,
+    Engine,
+    Master,
+    OnEngine,
     RefusedError,
     Seed,
     Tables,
@@ -23,6 +26,7 @@ from regulars.cli.common import (
     iso,
     moment_from,
     name_of,
+    on_spark,
     place_to_write,
     read_tables,
     result,
@@ -37,20 +41,51 @@ if TYPE_CHECKING:
     from regulars.features.reading import Reading
     from regulars.features.settings import Settings
     from regulars.features.shop import Shop
+    from regulars.features.spark_sample import Sample
     from regulars.training.backtest import Incumbent
     from regulars.training.tracking import Champion, Fingerprint, Store
     from regulars.training.train import Training
 
 
-def train(place: Tables, as_of: AsOf = None, config: Config = None, seed: Seed = 0) -> None:
-    """Backtests, fits, tracks in MLflow, and promotes if better."""
+SAMPLE = 200_000
+"""Customers that are trained on where the tables are Spark's."""
+
+
+def train(
+    place: Tables,
+    as_of: AsOf = None,
+    config: Config = None,
+    seed: Seed = 0,
+    engine: OnEngine = Engine.LOCAL,
+    master: Master = None,
+    sample_customers: Annotated[
+        int | None, typer.Option(min=1, help=f"customers taken from Spark to train on (default: {SAMPLE:,})")
+    ] = None,
+) -> None:
+    """Backtests, fits, tracks in MLflow, and promotes if better; from Spark, on a sample of customers."""
     from regulars.serving.references import champion_folder
-    from regulars.training.tracking import open_store
-    from regulars.training.train import train as run
 
     settings = settings_from(config)
     place_to_write(champion_folder(settings), "the store")
-    shop, reading = read_tables(place, settings)
+    if on_spark(engine, master):
+        from regulars.cli.spark import sampled
+
+        with sampled(place, settings, sample_customers or SAMPLE, seed, master) as (taken, sample):
+            _train(Place(taken), place, as_of, settings, seed, sample)
+    elif sample_customers is not None:
+        raise typer.BadParameter(
+            "a sample is taken from Spark; say --engine spark too", param_hint="--sample-customers"
+        )
+    else:
+        _train(place, place, as_of, settings, seed, None)
+
+
+def _train(data: Place, place: Place, as_of: str | None, settings: Settings, seed: int, sample: Sample | None) -> None:
+    """Trains on the tables in `data`, which are those of `place` or a sample of them."""
+    from regulars.training.tracking import open_store
+    from regulars.training.train import train as run
+
+    shop, reading = read_tables(data, settings)
     until = _until(as_of, shop)
     ready = _ready(reading, settings, until)
     champion, incumbent = _incumbent(settings)
@@ -69,7 +104,7 @@ def train(place: Tables, as_of: AsOf = None, config: Config = None, seed: Seed =
         store = opened.result()
     for decision in training.promotion.decisions:
         say(decision.reason)
-    _keep(training, shop, settings, place, store, ready, seed)
+    _keep(training, shop, settings, place, store, ready, seed, sample)
 
 
 def _until(as_of: str | None, shop: Shop) -> int:
@@ -109,7 +144,14 @@ def _incumbent(settings: Settings) -> tuple[Champion | None, Incumbent | None]:
 
 
 def _keep(
-    training: Training, shop: Shop, settings: Settings, place: Place, store: Store, ready: Readiness, seed: int
+    training: Training,
+    shop: Shop,
+    settings: Settings,
+    place: Place,
+    store: Store,
+    ready: Readiness,
+    seed: int,
+    sample: Sample | None,
 ) -> None:
     """Makes the bundle, tracks the run, registers the model, and promotes it where it earned that."""
     from regulars.serving import mlflow_model
@@ -133,6 +175,8 @@ def _keep(
     say("tracking the run in MLflow")
     with train_run(store, f"train {iso(training.until)}", {"as_of": iso(training.until)}) as run:
         _track(run, training, settings, print_, pictures, ready, seed)
+        if sample is not None:
+            run.params({"sample_customers": sample.customers, "sample_of": sample.of, "sample_share": sample.share})
         with tempfile.TemporaryDirectory() as scratch:
             saved = Path(scratch, "bundle")
             save_bundle(saved, bundle)

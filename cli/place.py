@@ -15,10 +15,25 @@ from regulars.features.database import Database
 
 
 @dataclass(frozen=True)
+class OnSpark:
+    """Tables that Spark alone can read: a URI, or `spark:DATABASE`."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def name(self) -> str:
+        """The last part of the place's name."""
+        return re.split(r"[/:.]", self.text.rstrip("/"))[-1]
+
+
+@dataclass(frozen=True)
 class Place:
     """Where the tables are; `source` is what reading takes."""
 
-    source: Path | Database
+    source: Path | Database | OnSpark
 
     def __str__(self) -> str:
         return str(self.source)
@@ -26,17 +41,17 @@ class Place:
     @property
     def name(self) -> str:
         """What the data is called: the folder, file or database alone."""
-        return self.source.name if isinstance(self.source, Database) else self.source.resolve().name
+        return self.source.resolve().name if isinstance(self.source, Path) else self.source.name
 
     @property
     def origin(self) -> str:
         """Where records say that the data came from: no path of this machine, no password."""
-        return str(self.source) if isinstance(self.source, Database) else self.source.name
+        return self.source.name if isinstance(self.source, Path) else str(self.source)
 
     @property
     def set_aside(self) -> Path:
         """The folder for rows set aside: beside the data, or here where the data is on a server."""
-        if isinstance(self.source, Database):
+        if not isinstance(self.source, Path):
             return Path(re.sub(r"[^\w.-]", "_", self.source.name) + "-set-aside")
         return self.source.parent / f"{self.source.name}-set-aside"
 
@@ -50,3 +65,10 @@ class Place:
         if isinstance(self.source, Path) and not self.source.exists():
             raise typer.BadParameter(f"{self.source} does not exist", param_hint="DIR")
         return self
+
+    def readable(self) -> Path | Database:
+        """What reading takes; a path where nothing is, or what only Spark reads, is a wrong use of the command."""
+        if isinstance(self.source, OnSpark):
+            raise typer.BadParameter(f"{self.source} is read with --engine spark", param_hint="DIR")
+        self.existing()
+        return self.source

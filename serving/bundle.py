@@ -176,6 +176,16 @@ def load_bundle(folder: Path, settings: Settings | None = None) -> Bundle:
         raise BundleError(f"{folder} is whole, but this install cannot use it: {error}") from error
 
 
+def bundle_files(bundle: Bundle) -> dict[str, bytes]:
+    """What a bundle's folder holds, by file name, for places that share no disk; without the seal."""
+    return _files(bundle)
+
+
+def bundle_of(files: Mapping[str, bytes]) -> Bundle:
+    """The bundle of what `bundle_files` gave."""
+    return _bundle(files, None)
+
+
 def _files(bundle: Bundle) -> dict[str, bytes]:
     told = {
         "version": bundle.version,
