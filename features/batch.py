@@ -20,7 +20,9 @@ from regulars.features.checks import raw, raw_name, typed
 from regulars.features.context import ShopContext
 from regulars.features.findings import DataError
 from regulars.features.logs import Logs
+from regulars.features.plain import NotPlainError
 from regulars.features.reading import read_shop
+from regulars.features.scan import open_scan
 from regulars.features.settings import Settings
 from regulars.features.shop import I32, OrderLines, Shop, Text, as_datetime
 from regulars.features.sources import open_source, quote
@@ -78,13 +80,22 @@ def shop_of_frames(
         DataError: if the frames cannot be used.
     """
     try:
-        shop = read_shop(frames, settings).shop
+        shop = _plain_shop(frames, settings) or read_shop(frames, settings).shop
     except DataError as error:
         if all(finding.rule == "no_customer" for finding in error.findings):
             return None
         raise
     assert shop is not None  # noqa: S101 - read_shop has raised otherwise
     return shop if given is None else replace(shop, given=given)
+
+
+def _plain_shop(frames: Mapping[str, pa.Table | pd.DataFrame], settings: Settings) -> Shop | None:
+    """The shop by the quick way; None where that cannot be."""
+    try:
+        with open_scan(frames, settings, frames) as scan:
+            return scan.batch(0, len(scan)).shop(0, len(scan))[0] if len(scan) else None
+    except (NotPlainError, DataError):
+        return None
 
 
 def feature_names(given: frozenset[str], settings: Settings) -> tuple[str, ...]:

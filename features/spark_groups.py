@@ -369,7 +369,7 @@ def referrals(tables: SparkTables) -> DataFrame | None:
 
 
 def _lent(tables: SparkTables, count: int) -> list[DataFrame]:
-    """What referrers need of others: order lines of those they referred, and who else referred them."""
+    """What is needed of others: order lines of those whom one referred, and who referred them or oneself."""
     from pyspark.sql import functions as F  # noqa: N812
 
     told, orders = referrals(tables), tables.frames[Orders.title]
@@ -378,7 +378,8 @@ def _lent(tables: SparkTables, count: int) -> list[DataFrame]:
     told = told.withColumn("home", bucket_of(F.col("by"), count))
     # Two referrers in one group ask for the same rows once, and rows that are there already are not lent.
     asked = told.select("new", F.col("home").alias("bucket")).distinct()
-    words = told.join(asked, "new").where("bucket <> home")
+    heard = asked.union(told.select("new", bucket_of(F.col("new"), count).alias("bucket"))).distinct()
+    words = told.join(heard, "new").where("bucket <> home")
     lines = orders.withColumn("new", id_of(orders, "customer_id")).join(asked, "new")
     lines = lines.where(F.col("bucket") != bucket_of(F.col("new"), count))
     columns = tables.frames[Advocacy.title].columns
