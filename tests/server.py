@@ -75,6 +75,11 @@ class Shop:
         """Its URL, password included."""
         return self.server.database(self.name)
 
+    def url_with(self, parameter: str, url: str = "") -> str:
+        """Its URL, or the one given, with one more parameter."""
+        before = url or self.url
+        return f"{before}{'&' if '?' in before else '?'}{parameter}"
+
     def run(self, *statements: str) -> None:
         """Run statements in it."""
         self.server.run(self.name, *statements)

@@ -260,8 +260,8 @@ def test_what_a_user_may_not_read(postgres_server: Server, database: Shop) -> No
         f"CREATE ROLE {user} LOGIN PASSWORD 'pw'",
     )
     try:
-        as_user = database.url.replace(f"ann:{quote(PASSWORD, safe='')}@", f"{user}:pw@")
-        assert user in as_user, "REGULARS_POSTGRES_URL has another form than the test knows"
+        scheme, _, host = database.url.partition("://")
+        as_user = f"{scheme}://{user}:pw@{host.rpartition('@')[2]}"
         assert "permission denied for customer_id, order_id, ordered_at" in error_of(as_user)
         database.run(
             f"GRANT SELECT ON orders TO {user}",
@@ -275,7 +275,7 @@ def test_what_a_user_may_not_read(postgres_server: Server, database: Shop) -> No
         assert "may not be read by this user" in said_of(reading, "note")["customers.birth_date closed_column"]
         database.run("DROP TABLE products, support", "REVOKE USAGE ON SCHEMA public FROM PUBLIC")
         assert "there is no such table in the search path" in error_of(as_user)
-        assert "permission denied for schema public" in error_of(f"{as_user}?schema=public")
+        assert "permission denied for schema public" in error_of(database.url_with("schema=public", as_user))
     finally:
         database.run(f"DROP OWNED BY {user}", f"DROP ROLE {user}")
 
@@ -289,7 +289,7 @@ def test_names_are_taken_as_they_are(database: Shop) -> None:
         f"""ALTER TABLE {quoted}.orders ADD "it's" int, ADD "a ""b"" c" int, ADD "Amount" int, ADD "bad" int""",
         f"CREATE TABLE {quoted}.customer (customer_id text)",
     )
-    reading = read_shop(f"{database.url}?schema={quote(schema, safe='')}", Settings())
+    reading = read_shop(database.url_with(f"schema={quote(schema, safe='')}"), Settings())
     # DuckDB takes Amount for amount, so it cannot be told apart.
     assert reading.tables[0].unknown == ("it's", 'a "b" c', "bad")
     assert "there is 'customer'. If it is meant, call it 'customers'." in said_of(reading, "note")["customers name"]
@@ -302,10 +302,10 @@ def test_the_schema_is_the_search_paths_or_the_one_that_is_named(database: Shop)
     said = error_of(database.url)
     assert "found: order_lines" in said
     assert "There is one in schema 'sales'; if it is meant, add ?schema=sales to the URL." in said
-    for parameters in ("?schema=sales", "?options=-csearch_path%3Dsales"):
-        reading = read_shop(database.url + parameters, Settings())
+    for parameter in ("schema=sales", "options=-csearch_path%3Dsales"):
+        reading = read_shop(database.url_with(parameter), Settings())
         assert reading.tables[0].origin.endswith("table sales.orders")
-    assert "there is no such table in schema 'nowhere'" in error_of(f"{database.url}?schema=nowhere")
+    assert "there is no such table in schema 'nowhere'" in error_of(database.url_with("schema=nowhere"))
     # What is missing is told from the names alone: this view would never end.
     database.run(
         "CREATE VIEW orders AS SELECT g AS customer_id, g AS orderid, now() AS ordered_at, 1 AS amount"
@@ -349,7 +349,9 @@ def _pgpass() -> str:
     return "*:*:*:ann:" + PASSWORD.replace("\\", "\\\\").replace(":", "\\:") + "\n"
 
 
-def test_servers_that_cannot_be_reached(database: Shop) -> None:
+def test_servers_that_cannot_be_reached(postgres_server: Server, database: Shop) -> None:
+    if postgres_server.socket is None:
+        pytest.skip("the server is not ours, so its password is not known")
     right = quote(PASSWORD, safe="")
     port = database.url.rpartition("/")[0].rpartition(":")[2]
     cases = {
