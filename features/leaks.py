@@ -91,8 +91,9 @@ def _without_events(
     nothing = shop.with_tables({name: rows.take(np.zeros(len(rows), bool)) for name, rows in shop.tables().items()})
     columns = _columns(nothing, settings, moment, features, customers)
     for feature in features:
-        expected = 0.0 if feature.empty == "0" else np.nan
         found = columns[feature.name]
+        # One that has nothing to do with events has any value, but the same for everybody.
+        expected = {"0": 0.0, "missing": np.nan}.get(feature.empty, found[0] if len(found) else np.nan)
         differs = int((~((found == expected) | (np.isnan(found) & np.isnan(expected)))).sum())
         if differs:
             same = bool(np.array_equal(found, np.full(len(found), found[0]), equal_nan=True))

@@ -48,7 +48,7 @@ def group_of(customer: str, count: int) -> int:
 
 
 def some_of(tables: Mapping[str, pd.DataFrame], count: int, group: int) -> tuple[Tables, list[str]]:
-    """The tables of one group of customers with what is lent to its referrers, and the group's own customers."""
+    """The tables of one group of customers with what is lent to it, and the group's own customers."""
     mine = {
         title: frame[[group_of(who, count) == group for who in frame["customer_id"].fillna("")]]
         for title, frame in tables.items()
@@ -58,7 +58,7 @@ def some_of(tables: Mapping[str, pd.DataFrame], count: int, group: int) -> tuple
     told = tables["advocacy"].dropna(subset=["new_customer_id"])
     referred = set(told.loc[told["customer_id"].isin(own), "new_customer_id"])
     foreign = tables["orders"][tables["orders"]["customer_id"].isin(referred - set(own))]
-    others = told[told["new_customer_id"].isin(referred) & ~told["customer_id"].isin(own)]
+    others = told[told["new_customer_id"].isin(referred | set(own)) & ~told["customer_id"].isin(own)]
     lent = {
         "orders": pd.concat([mine["orders"].dropna(subset=["customer_id"]), foreign]),
         "advocacy": pd.concat([mine["advocacy"], others]),
