@@ -136,7 +136,8 @@ class AsOf:
 
     @lazy
     def _last_row(self) -> I64:
-        return np.where(self._end > self._start, self._end - 1, -1)
+        found: I64 = kernels.last_rows(self._start, self._end)
+        return found
 
     @lazy
     def _first_row(self) -> I64:
@@ -144,15 +145,15 @@ class AsOf:
 
     def _left(self, window: int) -> I64:
         """Position in the order of leaving up to which rows have left the window."""
-
-        def make() -> I64:
-            if self.log.in_time_order:
-                found: I64 = kernels.count_before(self.log.start, self.log.time, self._key, self._time - window)
-                return found
-            left: I64 = kernels.count_before(self.log.start, self.log.leave_order(window).at, self._key, self._time)
-            return left
-
-        return self._remember(("left", window), make)
+        found = self._memo.get(window)
+        if found is None:
+            log = self.log
+            if log.in_time_order:
+                found = kernels.count_before(log.start, log.time, self._key, self._time - window)
+            else:
+                found = kernels.count_before(log.start, log.leave_order(window).at, self._key, self._time)
+            self._memo[window] = found
+        return found
 
     def sum(self, column: str, last: int | None = None, until: int = 0) -> I64:
         """Sum of a column over [t - last, t - until); the whole past without `last`.
@@ -167,9 +168,13 @@ class AsOf:
         return self._sum(None, last, until)
 
     def _sum(self, column: str | None, last: int | None, until: int) -> I64:
-        if last is not None and until > last:
-            raise ValueError(f"a window of the last {last} microseconds cannot end {until} before the moment")
-        return self._remember(("sum", column, last, until), lambda: self._added(column, last, until))
+        what = (column, last, until)
+        found = self._memo.get(what)
+        if found is None:
+            if last is not None and until > last:
+                raise ValueError(f"a window of the last {last} microseconds cannot end {until} before the moment")
+            found = self._memo[what] = self._added(column, last, until)
+        return found
 
     def _added(self, column: str | None, last: int | None, until: int) -> I64:
         end = self._left(until) if until > 0 else self._end

@@ -216,14 +216,14 @@ def rows_class(table: type[Table]) -> type[Rows]:
     return OrderLines if table is Orders else _ROWS[table][0]
 
 
-def types_of(made: type[Rows]) -> dict[str, str]:
-    """The columns of a class in `shop`, and their annotations."""
-    return {item.name: str(item.type) for item in fields(made)}
+def dtypes_of(made: type[Rows]) -> dict[str, type[np.generic]]:
+    """The columns of a class in `shop`, and their types."""
+    return {item.name: _dtype(item.type)[1] for item in fields(made)}
 
 
 def sorted_by(made: type[Rows]) -> tuple[str, ...]:
     """The order of the columns by which rows are sorted: customer (or product), visible, time, then the others."""
-    names = tuple(types_of(made))
+    names = tuple(item.name for item in fields(made))
     key = next(name for name in names if name not in {"time", "visible"})
     first = (key, "visible", "time")
     return (*first, *(name for name in names if name not in first))
@@ -237,18 +237,12 @@ def fetch(connection: duckdb.DuckDBPyConnection, made: type[Some], select: str) 
 
 def as_rows(made: type[Some], columns: Mapping[str, Any]) -> Some:
     """Columns that DuckDB gave, as rows."""
-    types = {item.name: _dtype(item.type)[1] for item in fields(made)}
-    return made(**{name: _array(columns[name], dtype) for name, dtype in types.items()})
+    return made(**{name: _array(columns[name], dtype) for name, dtype in dtypes_of(made).items()})
 
 
 def _dtype(annotation: Any) -> tuple[str, type[np.generic]]:
     known: dict[str, tuple[str, type[np.generic]]] = {"I32": ("INTEGER", np.int32), "I64": ("BIGINT", np.int64)}
     return known.get(str(annotation), ("DOUBLE", np.float64))
-
-
-def as_array(values: Any, annotation: str) -> NDArray[Any]:
-    """Values as a column of a class in `shop`, whose annotation says of which kind."""
-    return _array(values, _dtype(annotation)[1])
 
 
 def _array(values: Any, dtype: type[np.generic]) -> NDArray[Any]:

@@ -147,9 +147,10 @@ class EventLog:
 
     def _remember(self, what: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         """The value of `make()`, kept under `what`, since many features ask for the same sums."""
-        if what not in self._memo:
-            self._memo[what] = make()
-        return self._memo[what]
+        found = self._memo.get(what)
+        if found is None:
+            found = self._memo[what] = make()
+        return found
 
     def values(self, column: str | None) -> I64:
         """(n,) a column; ones without it, so that events are counted."""

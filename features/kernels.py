@@ -43,6 +43,15 @@ def count_before(start: I64, times: I64, key: I64, moment: I64) -> I64:
 
 
 @njit(cache=True, nogil=True)
+def last_rows(first: I64, end: I64) -> I64:
+    """The last of the rows `first:end`, -1 where there is none."""
+    found = np.empty(len(end), np.int64)
+    for i in range(len(end)):
+        found[i] = end[i] - 1 if end[i] > first[i] else -1
+    return found
+
+
+@njit(cache=True, nogil=True)
 def difference(sums: I64, end: I64, first: I64) -> I64:
     """`sums[end] - sums[first]`, which is the sum over the rows `first:end`."""
     found = np.empty(len(end), np.int64)

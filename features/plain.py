@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from regulars.features.shop import I64, MONEY, PIECES
+from regulars.features.shop import I64, MONEY, NEVER, PIECES
 
 F64 = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -69,6 +69,24 @@ def _scaled(values: F64, scale: int, otherwise: int) -> I64:
         size = (abs(micro) + step // 2) // step
         out[i] = size if micro >= 0 else -size
     return out
+
+
+@njit(cache=True, nogil=True)
+def moments_within(moments: I64, low: int, end: int, may_lack: bool) -> bool:
+    """Whether all moments lie in [low, end); where one may be missing, `NEVER` too."""
+    for moment in moments:  # noqa: SIM110 - Numba knows no generators
+        if not low <= moment < end and not (may_lack and moment == NEVER):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def numbers_within(values: F64, low: float, high: float) -> bool:
+    """Whether no value lies outside of [low, high]; one that is missing does not."""
+    for value in values:  # noqa: SIM110 - Numba knows no generators
+        if value < low or value > high:
+            return False
+    return True
 
 
 def units(values: F64, scale: int, otherwise: int) -> I64:

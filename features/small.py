@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from regulars.features import encoding, plain
@@ -30,6 +31,7 @@ ROWS = 5_000
 
 F64 = NDArray[np.float64]
 _IDS = (Kind.ID, Kind.TEXT)
+_TIMES = (Kind.TIME, Kind.DATE)
 
 
 def is_small(frames: Mapping[str, Any]) -> bool:
@@ -81,20 +83,21 @@ def _given(tables: Iterable[_SmallTable], *, count_empty: bool) -> Iterator[str]
         yield from (f"{one.table.title}.{name}" for name in (one.columns if count_empty else one.given))
 
 
-_FORMS: dict[type[Rows], tuple[dict[str, str], tuple[str, ...]]] = {}
+_FORMS: dict[type[Rows], tuple[dict[str, Any], tuple[str, ...]]] = {}
 
 
-def _form(made: type[Rows]) -> tuple[dict[str, str], tuple[str, ...]]:
+def _form(made: type[Rows]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The types of the columns of a class in `shop`, and by which they are sorted, last first."""
     if made not in _FORMS:
-        _FORMS[made] = encoding.types_of(made), encoding.sorted_by(made)
+        _FORMS[made] = encoding.dtypes_of(made), tuple(reversed(encoding.sorted_by(made)))
     return _FORMS[made]
 
 
 def _typed(made: type[Rows], columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The columns in their types, sorted as `encoding.fetch` sorts."""
     types, order = _form(made)
-    typed = {name: encoding.as_array(columns[name], kind) for name, kind in types.items()}
-    rows = np.lexsort([typed[name] for name in reversed(order)])
+    typed = {name: np.asarray(columns[name], dtype=dtype) for name, dtype in types.items()}
+    rows = np.lexsort([typed[name] for name in order])
     return {name: values[rows] for name, values in typed.items()}
 
 
@@ -109,11 +112,11 @@ class _SmallTable:
         self.size = len(frame)
         declared = _declared(table)
         self.columns: dict[str, Any] = {}
-        for name, column in frame.items():
+        for name, column in _columns(frame):
             if name in declared:
                 if name in self.columns:
                     raise NotPlainError
-                self.columns[str(name)] = _read(declared[name], column, zone)
+                self.columns[name] = _read(declared[name], column, zone)
         self.given = frozenset(name for name, values in self.columns.items() if _any(values))
         self.dated = declared[table.happened].required
         for name, declaration in declared.items():
@@ -152,11 +155,7 @@ class _SmallTable:
     def times(self) -> dict[str, I64]:
         """A row's two moments."""
         happened, recorded = self.moment(self.table.happened), self.moment("recorded_at")
-        time = (
-            happened
-            if self.table.happened in self.table.required()
-            else np.where(happened == NEVER, recorded, happened)
-        )
+        time = happened if self.dated else np.where(happened == NEVER, recorded, happened)
         return {"time": time, "visible": np.maximum(time, recorded)}
 
     def _all(self, value: int) -> I64:
@@ -181,33 +180,47 @@ def _any(values: Any) -> bool:
     return not bool(np.isnan(values).all())
 
 
-def _read(column: Column, series: Any, zone: str) -> Any:
+def _columns(frame: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
+    """The columns as arrays. To make a Series of each would cost more than all that is done with it here."""
+    arrays = getattr(frame, "_iter_column_arrays", None)
+    if arrays is None:  # another release of pandas
+        return ((name, column.array) for name, column in frame.items())
+    return zip(frame.columns.tolist(), arrays(), strict=True)
+
+
+def _read(column: Column, array: Any, zone: str) -> Any:
     if column.kind in _IDS:
-        return _texts(column, series)
+        return _texts(column, array)
     if column.kind is Kind.CHOICE:
-        return _choices(column, series)
-    if column.kind in {Kind.TIME, Kind.DATE}:
-        return _moments(column, series, zone)
+        return _choices(column, array)
+    if column.kind in _TIMES:
+        return _moments(column, array, zone)
     if column.kind is Kind.FLAG:
-        return _flags(series)
-    return _numbers(column, series)
+        return _flags(array)
+    return _numbers(column, array)
 
 
-def _texts(column: Column, series: Any) -> list[str | None]:
-    kind = series.dtype.kind
-    if kind in "iu":
-        return [str(value) for value in series.tolist()]
-    if kind != "O" and series.dtype != "str":
-        raise NotPlainError
-    values = [
-        value if isinstance(value, str) else None
-        for value in series.tolist()
-        if isinstance(value, str) or _absent(value)
-    ]
-    for value in set(values):
-        if value is not None and not _is_plain(value):
+def _texts(column: Column, array: Any) -> list[str | None]:
+    dtype = array.dtype
+    values: list[str | None]
+    if isinstance(dtype, np.dtype):
+        if dtype.kind in "iu":
+            return list(map(str, array.tolist()))
+        if dtype.kind != "O":
             raise NotPlainError
-    if column.required and column.name != "customer_id" and None in values:
+        values = [
+            value if isinstance(value, str) else None for value in array if isinstance(value, str) or _absent(value)
+        ]
+    elif dtype in ("str", "string"):
+        values = pa.array(array).to_pylist()
+    else:
+        raise NotPlainError
+    distinct = set(values)
+    if None in distinct:
+        if column.required and column.name != "customer_id":
+            raise NotPlainError
+        distinct.discard(None)
+    if not all(map(_is_plain, cast(set[str], distinct))):
         raise NotPlainError
     return values
 
@@ -226,62 +239,56 @@ def _is_plain(text: str) -> bool:
     return not (text[-1] == "0" and text.rstrip("0")[-1:] == ".")
 
 
-def _choices(column: Column, series: Any) -> F64:
-    places = {word: float(at) for at, word in enumerate(column.choices)}
-    texts = _texts(column, series)
+def _choices(column: Column, array: Any) -> F64:
+    places: dict[str | None, float] = {word: float(at) for at, word in enumerate(column.choices)} | {None: np.nan}
     try:
-        return np.array([np.nan if text is None else places[text] for text in texts], dtype=np.float64)
+        return np.array([places[text] for text in _texts(column, array)], dtype=np.float64)
     except KeyError as error:
         raise NotPlainError from error
 
 
-def _moments(column: Column, series: Any, zone: str) -> I64:
-    if getattr(series.dtype, "tz", None) is not None:
-        series = series.dt.tz_convert(zone).dt.tz_localize(None)
-    if series.dtype.kind != "M":
+def _moments(column: Column, array: Any, zone: str) -> I64:
+    if getattr(array.dtype, "tz", None) is not None:
+        array = array.tz_convert(zone).tz_localize(None)
+    if array.dtype.kind != "M":
         raise NotPlainError
-    values = np.asarray(series.to_numpy(), dtype="datetime64[us]").view(np.int64)
+    values = np.asarray(array, dtype="datetime64[us]").view(np.int64)
     if column.kind is Kind.DATE:
         values = np.where(values == NEVER, NEVER, values // DAY * DAY)
     low = FIRST_MOMENT if column.kind is Kind.TIME else FIRST_DAY
-    inside = (values >= low) & (values < END_OF_MOMENTS)
-    if not (inside if column.required else inside | (values == NEVER)).all():
+    if not plain.moments_within(values, low, END_OF_MOMENTS, not column.required):
         raise NotPlainError
     return values
 
 
-def _flags(series: Any) -> F64:
-    if series.dtype.kind == "b":
-        return _floats(series)
-    if series.dtype.kind != "O":
+def _flags(array: Any) -> F64:
+    if array.dtype.kind == "b":
+        return _floats(array)
+    if array.dtype.kind != "O":
         raise NotPlainError
-    flags = [
-        value if isinstance(value, bool) else None
-        for value in series.tolist()
-        if isinstance(value, bool) or _absent(value)
-    ]
+    flags = [value if isinstance(value, bool) else None for value in array if isinstance(value, bool) or _absent(value)]
     return np.array([np.nan if flag is None else float(flag) for flag in flags], dtype=np.float64)
 
 
-def _floats(series: Any) -> F64:
+def _floats(array: Any) -> F64:
     """Numbers or flags as floats, NaN where one is missing, also of a dtype that has a mark of its own for that."""
     found: F64
-    if isinstance(series.dtype, np.dtype):
-        found = series.to_numpy().astype(np.float64)
+    if isinstance(array.dtype, np.dtype):
+        found = np.ascontiguousarray(array, dtype=np.float64)
     else:
-        found = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        found = array.to_numpy(dtype=np.float64, na_value=np.nan)
     return found
 
 
-def _numbers(column: Column, series: Any) -> F64:
+def _numbers(column: Column, array: Any) -> F64:
     # The shortest text of a float of another width is another decimal.
-    if series.dtype.kind not in "iuf" or (series.dtype.kind == "f" and series.dtype.itemsize != 8):
+    if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and array.dtype.itemsize != 8):
         raise NotPlainError
-    values = _floats(series)
+    values = _floats(array)
     most = MOST_MONEY if column.kind is Kind.MONEY else MOST_NUMBER
     low = column.low if column.low is not None else -most
     high = column.high if column.high is not None else most
-    if ((values < low) | (values > high)).any():
+    if not plain.numbers_within(values, float(low), float(high)):
         raise NotPlainError
     return values
 
@@ -314,7 +321,7 @@ class _Codes:
     def of(self, table: type[Table], column: str, values: list[str | None]) -> I32:
         """Codes of a column's values."""
         places = self._places[encoding.universe(table, column)]
-        return np.array([places[value] for value in values], dtype=np.int32)
+        return np.array(list(map(places.__getitem__, values)), dtype=np.int32)
 
 
 def _bytes(text: str) -> bytes:
