@@ -40,7 +40,7 @@ class _Lines:
 
     def __call__(self, done: int, of: int) -> None:
         now = time.perf_counter()
-        if done >= of or now - self._told < EVERY_SECONDS:
+        if not 0 < done < of or now - self._told < EVERY_SECONDS:
             return
         self._told = now
         left = (now - self._began) / done * (of - done)

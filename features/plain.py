@@ -177,32 +177,6 @@ def line_values(
 
 
 @njit(cache=True, nogil=True)
-def _word(data: Bytes, first: int, end: int) -> np.uint64:
-    """Up to eight bytes as a number that is ordered as they are."""
-    word = np.uint64(0)
-    for k in range(8):
-        byte = data[first + k] if first + k < end else np.uint8(0)
-        word = (word << np.uint64(8)) | np.uint64(byte)
-    return word
-
-
-@njit(cache=True, nogil=True)
-def _compare(offset: NDArray[Any], data: Bytes, heads: NDArray[np.uint64], a: int, b: int, i: int, j: int) -> int:
-    """Below, at or above 0 as text `i` (whose first bytes are `heads[a]`) stands before, is or stands after `j`."""
-    if heads[a] != heads[b]:
-        return -1 if heads[a] < heads[b] else 1
-    first, end, other, stop = offset[i] + 8, offset[i + 1], offset[j] + 8, offset[j + 1]
-    while first < end and other < stop:
-        if data[first] != data[other]:
-            return -1 if data[first] < data[other] else 1
-        first += 1
-        other += 1
-    # Padding is equal to zero bytes, so texts of up to eight bytes are told apart by their lengths.
-    longer = (end - offset[i]) - (stop - offset[j])
-    return -1 if longer < 0 else (1 if longer > 0 else 0)
-
-
-@njit(cache=True, nogil=True)
 def _is_plain(offset: NDArray[Any], data: Bytes, i: int) -> bool:
     """Whether a text is an id as it stands: not empty, no space at its ends, no number with a fraction of zeros."""
     first, end = offset[i], offset[i + 1]
@@ -215,7 +189,53 @@ def _is_plain(offset: NDArray[Any], data: Bytes, i: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def order_codes(start: I64, rows: I64, offset: NDArray[Any], data: Bytes) -> I64:
+def text_heads(offset: NDArray[Any], data: Bytes) -> NDArray[np.uint64]:
+    """The first sixteen bytes of each id as two numbers that are ordered as the bytes are.
+
+    Args:
+        offset: (n + 1,) where each id begins in `data`.
+        data: UTF-8.
+
+    Returns:
+        (2, n); or (2, 0) where an id is not plain. A text with a zero byte is not plain either: padding is zeros.
+    """
+    n = len(offset) - 1
+    heads = np.zeros((2, n), np.uint64)
+    for i in range(n):
+        if not _is_plain(offset, data, i):
+            return heads[:, :0]
+        first, end = offset[i], offset[i + 1]
+        for half in range(2):
+            word = np.uint64(0)
+            for k in range(first + 8 * half, first + 8 * half + 8):
+                byte = data[k] if k < end else np.uint8(0)
+                if byte == 0 and k < end:
+                    return heads[:, :0]
+                word = (word << np.uint64(8)) | np.uint64(byte)
+            heads[half, i] = word
+    return heads
+
+
+@njit(cache=True, nogil=True)
+def _compare(heads: NDArray[np.uint64], a: int, b: int, offset: NDArray[Any], data: Bytes, rows: I64) -> int:
+    """Below, at or above 0 as the id of `rows[a]` stands before, is or stands after that of `rows[b]`."""
+    for half in range(2):
+        if heads[half, a] != heads[half, b]:
+            return -1 if heads[half, a] < heads[half, b] else 1
+    if heads[1, a] & np.uint64(255) == 0:
+        return 0  # padding: neither is longer than its head
+    first, end, other, stop = offset[rows[a]] + 16, offset[rows[a] + 1], offset[rows[b]] + 16, offset[rows[b] + 1]
+    while first < end and other < stop:
+        if data[first] != data[other]:
+            return -1 if data[first] < data[other] else 1
+        first += 1
+        other += 1
+    left, right = end - first, stop - other
+    return -1 if left < right else (1 if left > right else 0)
+
+
+@njit(cache=True, nogil=True)
+def order_codes(start: I64, rows: I64, offset: NDArray[Any], data: Bytes, heads: NDArray[np.uint64]) -> I64:
     """A code for the order of each line, unique over all customers and rising with the id among those of one.
 
     Args:
@@ -223,71 +243,56 @@ def order_codes(start: I64, rows: I64, offset: NDArray[Any], data: Bytes) -> I64
         rows: positions of the lines.
         offset: (lines + 1,) where the text of each line's order id begins in `data`.
         data: UTF-8.
+        heads: (2, lines) from `text_heads`; only longer ids are looked up in `data`.
 
     Returns:
-        (len(rows),) codes, below len(rows); of length 0 where an id is not plain.
+        (len(rows),) codes, below len(rows).
     """
     codes = np.empty(len(rows), np.int64)
-    heads = np.empty(len(rows), np.uint64)
-    for r in range(len(rows)):
-        if not _is_plain(offset, data, rows[r]):
-            return codes[:0]
-        heads[r] = _word(data, offset[rows[r]], offset[rows[r] + 1])
-    run = np.empty(len(rows), np.int64)  # for each row, the run of lines of one order that it stands in
+    near = np.empty((2, len(rows)), np.uint64)  # the lines lie all over the file: fetched once, in one go
+    for half in range(2):
+        for r in range(len(rows)):
+            near[half, r] = heads[half, rows[r]]
+    run = np.empty(len(rows), np.int64)  # for each row, the first of the run of lines of one order that it stands in
     held, spare = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for key in range(len(start) - 1):
         first, end = start[key], start[key + 1]
         runs = 0
         for r in range(first, end):
-            if r == first or _compare(offset, data, heads, r - 1, r, rows[r - 1], rows[r]) != 0:
-                held[first + runs] = r
+            if r == first or _compare(near, r - 1, r, offset, data, rows) != 0:
+                held[runs] = r
                 runs += 1
-            run[r] = first + runs - 1
-        _sort_runs(held, spare, first, first + runs, rows, offset, data, heads)
+            run[r] = held[runs - 1]
+        _sort_runs(held[:runs], spare, near, offset, data, rows)
         code = first - 1
-        for k in range(first, first + runs):
-            r = held[k]
-            if k == first or _compare(offset, data, heads, held[k - 1], r, rows[held[k - 1]], rows[r]) != 0:
+        for k in range(runs):
+            if k == 0 or _compare(near, held[k - 1], held[k], offset, data, rows) != 0:
                 code += 1
-            spare[run[r]] = code
+            codes[held[k]] = code
         for r in range(first, end):
-            codes[r] = spare[run[r]]
+            codes[r] = codes[run[r]]
     return codes
 
 
 @njit(cache=True, nogil=True)
-def _sort_runs(
-    held: I64,
-    spare: I64,
-    first: int,
-    end: int,
-    rows: I64,
-    offset: NDArray[Any],
-    data: Bytes,
-    heads: NDArray[np.uint64],
-) -> None:
-    """Sorts `held[first:end]`, positions in `rows`, by the texts: merged from the bottom up."""
+def _sort_runs(held: I64, spare: I64, heads: NDArray[np.uint64], offset: NDArray[Any], data: Bytes, rows: I64) -> None:
+    """Sorts positions in `rows` by the ids of the lines there: merged from the bottom up."""
     width = 1
-    while width < end - first:
-        for low in range(first, end, 2 * width):
-            middle, high = min(low + width, end), min(low + 2 * width, end)
-            if middle >= high:
+    while width < len(held):
+        for low in range(0, len(held), 2 * width):
+            middle, high = min(low + width, len(held)), min(low + 2 * width, len(held))
+            if middle >= high or _compare(heads, held[middle - 1], held[middle], offset, data, rows) <= 0:
                 continue
-            a, b = held[middle - 1], held[middle]
-            if _compare(offset, data, heads, a, b, rows[a], rows[b]) <= 0:
-                continue
-            spare[low:middle] = held[low:middle]
+            for k in range(low, middle):
+                spare[k] = held[k]
             i, j, k = low, middle, low
             while i < middle:
-                if j < high:
-                    a, b = spare[i], held[j]
-                    if _compare(offset, data, heads, b, a, rows[b], rows[a]) < 0:
-                        held[k] = b
-                        j += 1
-                        k += 1
-                        continue
-                held[k] = spare[i]
-                i += 1
+                if j < high and _compare(heads, held[j], spare[i], offset, data, rows) < 0:
+                    held[k] = held[j]
+                    j += 1
+                else:
+                    held[k] = spare[i]
+                    i += 1
                 k += 1
         width *= 2
 

@@ -41,6 +41,7 @@ class PlainLines:
         customer, product, channel: (n,) codes; the latter two of length 0 where there is no such column.
         time, visible: (n,) microseconds.
         offset, text: (n + 1,) where the id of each line's order begins in the bytes of `text`.
+        heads: (2, n) the first bytes of these ids, see `plain.text_heads`.
         numbers: (n,) each, those of `NUMBERS` that are there, NaN where a line has none.
         known_cost: (n,) millionths that a piece of the product was known to cost, -1 where not known; or none.
         share: millionths of revenue that are margin where no cost is known.
@@ -53,6 +54,7 @@ class PlainLines:
     visible: I64
     offset: NDArray[Any]
     text: NDArray[np.uint8]
+    heads: NDArray[np.uint64]
     numbers: Mapping[str, F64]
     known_cost: I64
     share: int
@@ -76,8 +78,8 @@ class PlainLines:
         )
         known = self.known_cost[rows] if len(self.known_cost) else self.known_cost
         values = plain.line_values(amount, quantity, price, cost, discount, known, self.share)
-        order = plain.order_codes(start, rows, self.offset, self.text)
-        if len(order) != len(rows) or values.shape[1] != len(rows):
+        order = plain.order_codes(start, rows, self.offset, self.text, self.heads)
+        if values.shape[1] != len(rows):
             raise NotPlainError
         return OrderLines(
             time=self.time[rows],
@@ -248,6 +250,10 @@ def plain_lines(table: pa.Table, costs: Costs | None, share: int) -> PlainLines:
     wide = pa.types.is_large_string(joined.type)
     _, offset, text = joined.buffers()
     offsets = np.frombuffer(offset, np.int64 if wide else np.int32)[joined.offset : joined.offset + len(joined) + 1]
+    data = np.frombuffer(text, np.uint8) if text is not None else np.zeros(0, np.uint8)
+    heads = plain.text_heads(offsets, data)
+    if heads.shape[1] != len(table):
+        raise NotPlainError
     product = _column(table, "product_id", np.int32)
     known = costs.known(product, time) if costs is not None and len(product) else np.zeros(0, np.int64)
     return PlainLines(
@@ -257,7 +263,8 @@ def plain_lines(table: pa.Table, costs: Costs | None, share: int) -> PlainLines:
         time=time,
         visible=visible,
         offset=offsets,
-        text=np.frombuffer(text, np.uint8) if text is not None else np.zeros(0, np.uint8),
+        text=data,
+        heads=heads,
         numbers={name: _numbers(table, name) for name in NUMBERS if name in table.column_names},
         known_cost=known,
         share=share,

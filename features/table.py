@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-BLOCK = 32_768
+BLOCK = 16_384
 """Moments worked on at a time: the columns in between stay in the processor's cache, and memory stays bounded."""
 
 
