@@ -102,14 +102,12 @@ def write_features(
     work = out.with_name(f".{out.name}.unfinished")
     _resume_or_begin(work, job.plan(source))
     try:
-        written = job.run(source, work, careful=False)
-    except NotPlainError:
-        written = job.run(source, work, careful=True)
+        written = job.run_either_way(source, work)
     except DataError:
-        # Order lines may have faults too, and all of them are to be told at once.
-        written = job.run(source, work, careful=True)
+        _remove(work)  # what has to be mended first is other data then
+        raise
     if not written.rows:
-        shutil.rmtree(work)
+        _remove(work)
         first = iso(int(moments[-1])) if moments is not None else "the end of the data"
         raise NobodyError(f"no customer had ordered before {first}; ask for a later moment")
     for name in (_PLAN, _STAGED):
@@ -174,6 +172,14 @@ class _Job:
         }
         text = json.dumps([told, wanted, how, metadata.version("regulars")], sort_keys=True)
         return {"fingerprint": hashlib.sha256(text.encode()).hexdigest()}
+
+    def run_either_way(self, source: Where, work: Path) -> Written:
+        """Works the quick way, and the careful one where that cannot be."""
+        try:
+            return self.run(source, work, careful=False)
+        except (NotPlainError, DataError):
+            # Where another table has faults, order lines may too, and all of them are to be told at once.
+            return self.run(source, work, careful=True)
 
     def run(self, source: Where, work: Path, *, careful: bool) -> Written:
         """Works through all chunks that are not done."""
