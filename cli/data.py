@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -234,14 +235,15 @@ def _write_features(place: Place, asked: list[int], out: Path, families: list[st
     for finding in written.set_aside:
         say(f"set aside: {finding} See {beside}.", warn=True)
     if parts != out:
-        _join(parts, out)
+        try:
+            _join(parts, out)
+        finally:
+            shutil.rmtree(parts)
     say(f"{written.rows:,} rows of {len(written.features)} features written to {out}")
 
 
 def _join(parts: Path, out: Path) -> None:
     """Makes one file of the parts, whole or not at all."""
-    import shutil
-
     import pyarrow.parquet as pq
 
     from regulars.features.materialise import parts as files
@@ -261,4 +263,3 @@ def _join(parts: Path, out: Path) -> None:
                 writer.write_table(first)
                 for table in tables:
                     writer.write_table(table)
-    shutil.rmtree(parts)

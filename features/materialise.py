@@ -103,13 +103,9 @@ def write_features(
     _resume_or_begin(work, job.plan(source))
     try:
         written = job.run_either_way(source, work)
-    except DataError:
+    except (DataError, NobodyError):
         _remove(work)  # what has to be mended first is other data then
         raise
-    if not written.rows:
-        _remove(work)
-        first = iso(int(moments[-1])) if moments is not None else "the end of the data"
-        raise NobodyError(f"no customer had ordered before {first}; ask for a later moment")
     for name in (_PLAN, _STAGED):
         _remove(work / name)
     _remove(out)
@@ -187,11 +183,14 @@ class _Job:
             features = features_given(self.features, scan.given)
             for ranges, staged in self._batches(scan, work):
                 self._batch(scan, ranges, staged, work, features)
-            names = tuple(feature.name for feature in features)
-            return Written(_rows(work), names, tuple(scan.set_aside))
+            rows = _rows(work)
+            if not rows:
+                last, first = iso(int(self._moments(scan)[-1])), iso(scan.span[0])
+                raise NobodyError(f"no customer was known before {last}; the first order line is of {first}")
+            return Written(rows, tuple(feature.name for feature in features), tuple(scan.set_aside))
 
     def _moments(self, scan: Scan) -> I64:
-        return np.array([scan.end]) if self.times is None else self.times
+        return np.array([scan.span[1]]) if self.times is None else self.times
 
     def _batches(self, scan: Scan, work: Path) -> Iterator[tuple[list[tuple[int, int]], Path | None]]:
         """The chunks of each batch, and where its lines are staged if there is more than one."""

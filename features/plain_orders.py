@@ -168,11 +168,12 @@ class PlainOrders:
         """SQL of how many lines each customer has: code, lines."""
         return f"SELECT code, sum(lines)::BIGINT AS lines FROM {_coded('customer_id')} GROUP BY code"
 
-    def last_sql(self) -> str:
-        """SQL of the moment of the last line, a guest's or a customer's."""
+    def span_sql(self) -> str:
+        """SQL of the moments of the first and the last line, a guest's or a customer's."""
         name, type_ = "ordered_at", self.types["ordered_at"]
         inner = f"SELECT {quote(name)} AS {quote(raw_name(name))} FROM {self.relation}"
-        return f"SELECT max({typed(self.columns[name], type_, self.zone)}) FROM ({inner})"
+        moment = typed(self.columns[name], type_, self.zone)
+        return f"SELECT min({moment}), max({moment}) FROM ({inner})"
 
     def lines_sql(self) -> str:
         """SQL of the lines of customers: codes, moments, the order's id, numbers."""

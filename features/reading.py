@@ -116,13 +116,18 @@ def _unusable(shop: Shop, settings: Settings) -> list[Finding]:
     """Why nothing can be made of a shop whose rows are good one by one."""
     found = []
     if not len(shop.customer_ids):
-        advice = "Fill in customer_id; lines of guests alone say nothing about customers."
-        found.append(Finding("orders", "customer_id", "no_customer", "error", "there is no customer", advice=advice))
+        found.append(no_customer())
     found += beyond_sums(shop.orders)
     for table in own_of(settings).tables:
         if table.title in shop.own:
             found += too_large(table, shop.own[table.title])
     return found
+
+
+def no_customer() -> Finding:
+    """That nobody is named."""
+    advice = "Fill in customer_id; lines of guests alone say nothing about customers."
+    return Finding("orders", "customer_id", "no_customer", "error", "there is no customer", advice=advice)
 
 
 def beyond_sums(orders: OrderLines) -> list[Finding]:

@@ -30,7 +30,7 @@ from regulars.features.own import tables_of
 from regulars.features.own_encoding import as_own_events, own_sql
 from regulars.features.plain_orders import Costs, PlainLines, PlainOrders, plain_lines
 from regulars.features.reader import TableReader
-from regulars.features.reading import beyond_sums, no_orders
+from regulars.features.reading import beyond_sums, no_customer, no_orders
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, I64, NONE, AdvocacyEvents, OrderLines, OwnEvents, ProductChanges, Shop, Text
 from regulars.features.sources import Source, Where, literal, open_source
@@ -232,6 +232,8 @@ class Scan:
         if self.plain is not None:
             self.plain.check()
         self._encode()
+        if not len(self):
+            raise DataError([no_customer()])
         self._count()
 
     def _set_aside(self, reader: TableReader, folder: Path | None) -> None:
@@ -281,15 +283,14 @@ class Scan:
         self.lines_before = kernels.prefix_sums(counts)
 
     @cached_property
-    def end(self) -> int:
-        """The day after the last order line, at midnight; see `Shop.end`."""
-        query = (
-            self.plain.last_sql()
-            if self.plain
-            else f"SELECT max(ordered_at) FROM {self._checked[Orders].name} WHERE bad = 0"
-        )
-        last = self.connection.execute(query).fetchall()[0][0]
-        return 0 if last is None else (int(last) // DAY + 1) * DAY
+    def span(self) -> tuple[int, int]:
+        """When the first order line is of, and the day after the last, at midnight; see `Shop.first` and `Shop.end`."""
+        if self.plain:
+            query = self.plain.span_sql()
+        else:
+            query = f"SELECT min(ordered_at), max(ordered_at) FROM {self._checked[Orders].name} WHERE bad = 0"
+        first, last = self.connection.execute(query).fetchall()[0]
+        return (0, 0) if last is None else (int(first), (int(last) // DAY + 1) * DAY)
 
     def members(self, first: int, end: int) -> I64:
         """Codes of the customers from `first` up to `end` and of those whose rows are needed beside theirs."""
