@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -34,7 +35,10 @@ ENDINGS = {".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet", "": "parquet"
 """How a table's file may end, and what it is."""
 MOST_EXACT = 10**15
 """Whole doubles below it have one text, without an exponent."""
+CONFIGURED = {"SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_SUBMIT_ARGS", "PYSPARK_GATEWAY_PORT"}
+"""Variables that say that somebody has set up a Spark, which may be a cluster."""
 _MARK = "regulars refuses: "
+_CAUSE = re.compile(r"(?::|Caused by:) [\w.$]+: (.*)")
 
 
 class SparkError(RuntimeError):
@@ -70,7 +74,8 @@ def session(master: str | None = None) -> Iterator[SparkSession]:
     if find_spec("pyspark") is None:
         raise SparkError("this needs PySpark: pip install 'regulars[spark]'")
     _needs_java()
-    configured = _of_this_machine(master) if master is None or master.startswith("local") else {}
+    here = not CONFIGURED & os.environ.keys() if master is None else master.startswith("local")
+    configured = _of_this_machine(master) if here else {}
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -126,12 +131,13 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def telling() -> Iterator[None]:
     """Turns what Spark raises into `DataError` where a worker refused the data, else into `SparkError`."""
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
     with quiet():
         try:
             yield
-        except PySparkException as error:
+        except (PySparkException, Py4JError) as error:
             _, there, refusal = str(error).partition(_MARK)
             if there:
                 found, _ = json.JSONDecoder().raw_decode(refusal)
@@ -145,10 +151,13 @@ def refusal(error: DataError) -> RuntimeError:
 
 
 def told(error: Exception) -> str:
-    """What an error of Spark says, without the trace of calls in either language."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """What an error of Spark says, and what caused it first, without the trace of calls in either language."""
+    lines = [re.sub(r" *SQLSTATE: \w+$", "", line.strip()) for line in str(error).splitlines() if line.strip()]
     if "Traceback (most recent call last):" in lines:
         return next((line for line in reversed(lines) if not line.startswith(("at ", "File "))), lines[0])
+    causes = [found[1] for line in lines if (found := _CAUSE.match(line))]
+    if causes:
+        return causes[0] if causes[-1] == causes[0] else f"{causes[0]} ({causes[-1]})"
     return lines[0] if lines else type(error).__name__
 
 
