@@ -135,8 +135,8 @@ def chunk_features(
 
 
 def as_table(ids: pa.Array, time: I64, values: F64, names: Sequence[str]) -> pa.Table:
-    """Feature rows as Arrow: customer_id, as_of, a column for each feature."""
-    columns = [pa.array(values[:, i]) for i in range(len(names))]
+    """Feature rows as Arrow: customer_id, as_of, a column for each feature; what is missing is null."""
+    columns = [pa.array(values[:, i], from_pandas=True) for i in range(len(names))]
     return pa.table([ids, pa.array(as_datetime(time)), *columns], names=["customer_id", "as_of", *names])
 
 
