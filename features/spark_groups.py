@@ -300,7 +300,7 @@ def ask_groups(found: Survey, answer: Answer, schema: str, groups: int | None = 
 
 
 def _groups(found: Survey) -> int:
-    cores = found.tables.spark.sparkContext.defaultParallelism
+    cores: int = found.tables.spark.sparkContext.defaultParallelism
     return max(math.ceil(found.rows / ROWS_A_GROUP), 2 * cores)
 
 
