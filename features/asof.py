@@ -6,13 +6,15 @@ looks back, or a short walk over the rows of a window. There is no method that r
 code that writes a feature cannot reach the future.
 
 Windows are half-open: `last=days(90)` at moment t is [t - 90 days, t). An event exactly at t is the future.
+
+Of a single moment (`Moments.one`) every answer is a NumPy scalar, worked out by the same methods (see `steps`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,19 @@ from regulars.features import kernels, kernels_window
 from regulars.features.events import EventLog
 from regulars.features.lazy import lazy
 from regulars.features.shop import I32, I64, NEVER, NONE
+from regulars.features.steps import (
+    F64,
+    count_before,
+    days_since,
+    difference,
+    each,
+    last_rows,
+    pick,
+    ratio,
+    where,
+)
 
-F64 = NDArray[np.float64]
-Some = TypeVar("Some", bound=np.generic)
+__all__ = ["AsOf", "Gaps", "Moments", "Rhythm", "pick", "ratio", "where"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,13 @@ class Moments:
     time: I64
 
     def __len__(self) -> int:
-        return len(self.time)
+        return self.time.size
+
+    @classmethod
+    def one(cls, key: np.integer[Any], time: np.integer[Any]) -> Moments:
+        """A single pair: all that is asked of it is answered by a scalar in place of an array of one."""
+        alone: Any = (np.int32(key), np.int64(time))
+        return cls(*alone)
 
     @classmethod
     def grid(cls, keys: NDArray[np.integer], times: I64 | list[int]) -> Moments:
@@ -91,18 +109,6 @@ class Rhythm:
         return ratio(self.uneven, np.maximum(self.days - 2, 0)) / kernels_window.UNEVEN_UNITS
 
 
-def ratio(above: NDArray[np.integer] | F64, below: NDArray[np.integer] | F64) -> F64:
-    """`above / below` as floats, NaN where `below` is zero; (n,) both."""
-    found: F64 = kernels.ratio(above, below)
-    return found
-
-
-def pick(values: NDArray[Some], rows: I64, default: float) -> NDArray[Some]:
-    """`values[rows]`, and `default` (of the values' kind) where a row is negative."""
-    found: NDArray[Some] = kernels.pick(values, rows, default)
-    return found
-
-
 class AsOf:
     """An event log seen from moments. Every answer is an array with one entry per moment."""
 
@@ -110,7 +116,8 @@ class AsOf:
         self.log = log
         self.moments = moments
         self._key = moments.key.astype(np.int64)
-        self._time = np.ascontiguousarray(moments.time)
+        single = not isinstance(moments.time, np.ndarray)
+        self._time = moments.time if single else np.ascontiguousarray(moments.time)
         self._memo: dict[Hashable, I64] = {}
         self._gaps_memo: dict[int | None, Gaps] = {}
 
@@ -127,8 +134,7 @@ class AsOf:
 
     @lazy
     def _end(self) -> I64:
-        found: I64 = kernels.count_before(self.log.start, self.log.visible, self._key, self._time)
-        return found
+        return count_before(self.log.start, self.log.visible, self._key, self._time)
 
     def position(self) -> I64:
         """Position in the log up to which each key's rows are known: the past ends there."""
@@ -136,12 +142,11 @@ class AsOf:
 
     @lazy
     def _last_row(self) -> I64:
-        found: I64 = kernels.last_rows(self._start, self._end)
-        return found
+        return last_rows(self._start, self._end)
 
     @lazy
     def _first_row(self) -> I64:
-        return np.where(self._end > self._start, self._start, -1)
+        return where(self._end > self._start, self._start, np.int64(-1))
 
     def _left(self, window: int) -> I64:
         """Position in the order of leaving up to which rows have left the window."""
@@ -149,9 +154,9 @@ class AsOf:
         if found is None:
             log = self.log
             if log.in_time_order:
-                found = kernels.count_before(log.start, log.time, self._key, self._time - window)
+                found = count_before(log.start, log.time, self._key, self._time - window)
             else:
-                found = kernels.count_before(log.start, log.leave_order(window).at, self._key, self._time)
+                found = count_before(log.start, log.leave_order(window).at, self._key, self._time)
             self._memo[window] = found
         return found
 
@@ -179,19 +184,16 @@ class AsOf:
     def _added(self, column: str | None, last: int | None, until: int) -> I64:
         end = self._left(until) if until > 0 else self._end
         first = self._start if last is None else self._left(last)
-        found: I64
         if self.log.in_time_order:
-            found = kernels.difference(self.log.prefix(column), end, first)
-            return found
-        found = kernels.difference(self.log.prefix(column, until if until > 0 else None), end, self._start)
+            return difference(self.log.prefix(column), end, first)
+        found = difference(self.log.prefix(column, until if until > 0 else None), end, self._start)
         if last is not None:
-            found = found - kernels.difference(self.log.prefix(column, last), first, self._start)
+            found = found - difference(self.log.prefix(column, last), first, self._start)
         return found
 
     def count_after(self, time: I64) -> I64:
         """Number of known events that happened after `time` (one per moment)."""
-        found: I64 = kernels.count_after(self._start, self._end, self.log.time, time)
-        return found
+        return each(kernels.count_after, self._start, self._end, self.log.time, time)
 
     def current(self, column: str, default: int) -> I64:
         """Value of a column that describes a state, as of the row that became known last."""
@@ -238,8 +240,7 @@ class AsOf:
 
     def days_since(self, time: I64) -> F64:
         """Days from `time` (one per moment) to the moment; NaN where it is `NEVER`."""
-        found: F64 = kernels.days_since(self._time, time)
-        return found
+        return days_since(self._time, time)
 
     def largest(self, column: str, default: int = 0) -> I64:
         """Largest value of a column so far."""
@@ -248,22 +249,19 @@ class AsOf:
     def decayed(self, column: str | None, half_life: int) -> F64:
         """Sum of a column (without one: count of events) in which each event halves with every `half_life` of age."""
         sums = self.log.decayed(column, half_life)
-        found: F64 = kernels.decayed_at(sums, self._last_row, self.last_time(), self._time, half_life)
-        return found
+        rows, latest = self._last_row, self.last_time()
+        return each(kernels.decayed_at, rows, latest, self._time, sums, half_life)
 
     def distinct(self, column: str, last: int | None = None) -> I64:
         """Number of different values of a column in the window; negative values are no value."""
         log, values = self.log, self.log.columns[column]
-        found: I64
         if last is None:
-            found = kernels.difference(log.prefix_first_of(column), self._end, self._start)
-        elif log.in_time_order:
+            return difference(log.prefix_first_of(column), self._end, self._start)
+        if log.in_time_order:
             previous, following = log.previous_same(column), log.next_same(column)
-            found = kernels.distinct_in_window(self._left(last), self._end, previous, following, values)
-        else:
-            since = self._time - last
-            found = kernels.distinct_with_late_rows(self._start, self._end, log.time, values, since)
-        return found
+            return each(kernels.distinct_in_window, self._left(last), self._end, previous, following, values)
+        since = self._time - last
+        return each(kernels.distinct_with_late_rows, self._start, self._end, log.time, values, since)
 
     def gaps(self, last: int | None = None) -> Gaps:
         """Gaps between the window's events on different days."""
@@ -275,17 +273,18 @@ class AsOf:
         sums = np.zeros((4, len(self.moments)), np.int64)
         if self.log.in_time_order:
             first = self._start if last is None else self._left(last)
-            median = kernels.gap_statistics(first, self._end, *self.log.gaps_before, sums)
+            median = each(kernels.gap_statistics, first, self._end, *self.log.gaps_before, sums)
         else:
-            since = np.full(len(self.moments), NEVER) if last is None else self._time - last
-            median = kernels.gaps_with_late_rows(self._start, self._end, self.log.time, since, sums)
-        return Gaps(sums[0], sums[1], sums[2], sums[3], median)
+            since = np.full_like(self._time, NEVER) if last is None else self._time - last
+            median = each(kernels.gaps_with_late_rows, self._start, self._end, self.log.time, since, sums)
+        count, total, squares, recent = sums if self._time.ndim else sums[:, 0]
+        return Gaps(count, total, squares, recent, median)
 
     def nth_last_time(self, nth: int) -> I64:
         """When the `nth` latest event happened, the latest being the first; `NEVER` where fewer are known."""
         if self.log.in_time_order:
             row = self._end - nth
-            return pick(self.log.time, np.where(row >= self._start, row, -1), NEVER)
+            return pick(self.log.time, where(row >= self._start, row, np.int64(-1)), NEVER)
         return pick(self.log.nth_latest(nth), self._last_row, NEVER)
 
     def seen(self, column: str, times: int = 1) -> I64:
@@ -318,7 +317,7 @@ class AsOf:
     def shorter_gaps(self, most: int) -> tuple[I64, I64]:
         """Of the last `most` gaps between days with an event: how many are shorter than the days since, and of all."""
         earlier, ordered = self.log.day_rhythm()[kernels_window.EARLIER], self.log.in_time_order
-        found: tuple[I64, I64] = kernels_window.shorter_gaps(
-            self._start, self._end, self.log.time, earlier, self._time, most, ordered
-        )
-        return found
+        shorter, count = each(
+            kernels_window.shorter_gaps, self._start, self._end, self.log.time, earlier, self._time, most, ordered
+        ).T
+        return shorter, count

@@ -36,7 +36,10 @@ Windowed = Callable[["Past", int], Values]
 
 @dataclass(frozen=True)
 class Feature:
-    """One column: its name, meaning and unit, its value for a customer with no events, and how it is computed."""
+    """One column: its name, meaning and unit, its value for a customer with no events, and how it is computed.
+
+    `own` marks a feature of a shop's own, which is always handed arrays (see `steps`).
+    """
 
     name: str
     family: str
@@ -45,6 +48,7 @@ class Feature:
     empty: Empty
     needs: tuple[str, ...]
     compute: Plain
+    own: bool = False
 
 
 @dataclass

@@ -154,7 +154,7 @@ def decayed(start: I64, time: I64, value: I64, half_life: int) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def decayed_at(sums: F64, rows: I64, latest: I64, moment: I64, half_life: int) -> F64:
+def decayed_at(rows: I64, latest: I64, moment: I64, sums: F64, half_life: int) -> F64:
     """The decayed sums at the given rows (0 where a row is negative), halved for every `half_life` since `latest`."""
     out = np.zeros(len(rows), np.float64)
     for i in range(len(rows)):

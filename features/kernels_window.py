@@ -146,8 +146,10 @@ def _latest_days(first: int, end: int, time: I64, held: I64) -> int:
 @njit(cache=True, nogil=True)
 def shorter_gaps(
     first: I64, end: I64, time: I64, earlier: I64, moment: I64, most: int, in_time_order: bool
-) -> tuple[I64, I64]:
+) -> I64:
     """Of the last `most` gaps between days: how many are shorter than the days since the last one, and how many in all.
+
+    Returns (m, 2).
 
     Args:
         first: (m,) where the rows begin that are known at each moment.
@@ -158,7 +160,7 @@ def shorter_gaps(
         most: how many gaps are looked at.
         in_time_order: whether no row is late.
     """
-    shorter, count = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
+    found = np.zeros((len(first), 2), np.int64)
     held = np.empty(most + 1, np.int64)
     for m in range(len(first)):
         if end[m] <= first[m]:
@@ -172,11 +174,11 @@ def shorter_gaps(
         else:
             known = _latest_days(first[m], end[m], time, held)
         wait = moment[m] // DAY - held[0]
-        count[m] = known - 1
+        found[m, 1] = known - 1
         for k in range(1, known):
             if held[k - 1] - held[k] < wait:
-                shorter[m] += 1
-    return shorter, count
+                found[m, 0] += 1
+    return found
 
 
 @njit(cache=True, nogil=True)

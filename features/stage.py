@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from regulars.features.asof import where
 from regulars.features.past import Past
 from regulars.features.settings import Settings
 from regulars.features.shop import I64
@@ -51,15 +52,14 @@ def stage_codes(past: Past) -> I64:
     span = past.orders.days_since_first() - quiet
     # fmax: without a usual gap (one order, or all on one day) the horizon alone decides.
     patience = np.fmax(OVERDUE_GAPS * past.orders.gaps().median, past.settings.churn.horizon_days)
-    chosen = np.select(
-        [
-            orders == 0,
-            quiet > lapse_days(past.settings),
-            quiet > patience,
-            orders <= EXPLORING_ORDERS,
-            (orders >= COMMITTED_ORDERS) & (span >= COMMITTED_DAYS),
-        ],
-        [STAGES.index(name) for name in (PROSPECT, GONE, FADING, EXPLORING, COMMITTED)],
-        default=STAGES.index(EXPANDING),
-    )
-    return chosen.astype(np.int64)
+    code = STAGES.index
+    committed = (orders >= COMMITTED_ORDERS) & (span >= COMMITTED_DAYS)
+    stage = where(committed, code(COMMITTED), code(EXPANDING))
+    for precedes, holds in (
+        (EXPLORING, orders <= EXPLORING_ORDERS),
+        (FADING, quiet > patience),
+        (GONE, quiet > lapse_days(past.settings)),
+        (PROSPECT, orders == 0),
+    ):
+        stage = where(holds, code(precedes), stage)
+    return stage

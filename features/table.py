@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,12 +82,22 @@ def features_of(shop: Shop, settings: Settings) -> list[Feature]:
 def feature_values(logs: Logs, moments: Moments, features: Sequence[Feature]) -> F64:
     """(moments, features) as known just before each moment, NaN where missing."""
     values = np.empty((len(moments), len(features)), np.float64, order="F")
-    for begin in range(0, len(moments), BLOCK):
+    places: Iterable[tuple[int, Feature]] = enumerate(features)
+    if len(moments) == 1:
+        single = Past(logs, Moments.one(moments.key[0], moments.time[0]))
+        values[0] = [np.nan if feature.own else feature.compute(single) for feature in features]
+        places = [(i, feature) for i, feature in places if feature.own]
+    _fill(values, logs, moments, list(places))
+    return values
+
+
+def _fill(values: F64, logs: Logs, moments: Moments, features: Sequence[tuple[int, Feature]]) -> None:
+    """Puts features, each with its place, into the columns of `values`."""
+    for begin in range(0, len(moments) if features else 0, BLOCK):
         rows = slice(begin, begin + BLOCK)
         past = Past(logs, Moments(moments.key[rows], moments.time[rows]))
-        for i, feature in enumerate(features):
+        for i, feature in features:
             values[rows, i] = feature.compute(past)
-    return values
 
 
 def feature_table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regulars.features.asof import ratio
+from regulars.features.asof import ratio, where
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import MONEY, PIECES, days
@@ -51,7 +51,7 @@ def margin_per_order(past: Past) -> Values:
 @money.feature(unit="currency", empty="missing")
 def last_order_revenue(past: Past) -> Values:
     """Revenue of the last order."""
-    return np.where(past.last_order.count() > 0, past.last_order.sum("sold") / MONEY, np.nan)
+    return where(past.last_order.count() > 0, past.last_order.sum("sold") / MONEY, np.nan)
 
 
 @money.feature(unit="currency", empty="0")
@@ -127,4 +127,4 @@ def discounted_orders_share(past: Past) -> Values:
 def margin_rate(past: Past) -> Values:
     """Margin over revenue, returns taken off both; missing without revenue."""
     revenue_left = past.lines.sum("revenue")
-    return np.where(revenue_left > 0, ratio(past.lines.sum("margin"), revenue_left), np.nan)
+    return where(revenue_left > 0, ratio(past.lines.sum("margin"), revenue_left), np.nan)

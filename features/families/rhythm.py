@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regulars.features.asof import ratio
+from regulars.features.asof import ratio, where
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import days
@@ -67,7 +67,7 @@ def order_days_365d(past: Past) -> Values:
 def longest_gap_days(past: Past) -> Values:
     """Longest gap between days with an order."""
     longest = past.orders.rhythm().longest
-    return np.where(longest > 0, longest, np.nan)
+    return where(longest > 0, longest, np.nan)
 
 
 @rhythm.feature(unit="ratio", empty="missing")

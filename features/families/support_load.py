@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regulars.features.asof import F64, ratio
+from regulars.features.asof import F64, ratio, where
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import DAY, I64, MONEY, NEVER, PIECES, days
@@ -76,7 +76,7 @@ def resolution_days(past: Past) -> Values:
 def last_resolution_days(past: Past) -> Values:
     """Time from opening (or reopening) to closing of the ticket closed last."""
     taken = past.support.current("last_resolution", -1)
-    return np.where(taken < 0, np.nan, taken / DAY)
+    return where(taken < 0, np.nan, taken / DAY)
 
 
 @support_load.windowed(unit="complaints", empty="0", needs=("support.is_complaint",))
@@ -95,7 +95,7 @@ def satisfaction(past: Past) -> Values:
 def last_satisfaction(past: Past) -> Values:
     """Satisfaction given last."""
     given = past.support.last_where("satisfaction", "rated", 0)
-    return np.where(given > 0, given, np.nan)
+    return where(given > 0, given, np.nan)
 
 
 @support_load.feature(unit="points", empty="missing", needs=("support.satisfaction",))
@@ -108,7 +108,7 @@ def satisfaction_trend(past: Past) -> Values:
 def service_share_of_margin(past: Past) -> Values:
     """Cost to serve of the last 365 days over the margin of the same time; missing without margin."""
     margin = past.lines.sum("margin", days(365)) / MONEY
-    return np.where(margin > 0, ratio(past.cost_to_serve(days(365)), margin), np.nan)
+    return where(margin > 0, ratio(past.cost_to_serve(days(365)), margin), np.nan)
 
 
 @support_load.feature(unit="days", empty="missing")
@@ -157,7 +157,7 @@ def unanswered_days(past: Past) -> Values:
 def last_first_reply_days(past: Past) -> Values:
     """Time from opening (or reopening) a ticket to the first reply after it, for the first reply given last."""
     waited = past.support.current("last_reply_wait", -1)
-    return np.where(waited < 0, np.nan, waited / DAY)
+    return where(waited < 0, np.nan, waited / DAY)
 
 
 @support_load.feature(unit="days", empty="missing", needs=("support.ticket_id",))
@@ -174,4 +174,4 @@ def resolution_days_365d(past: Past) -> Values:
 
 def _mean_days(time: I64, count: I64) -> F64:
     """`time / count` in days; missing where the count did not grow, as when a correction took back an earlier one."""
-    return np.where(count > 0, ratio(time, count) / DAY, np.nan)
+    return where(count > 0, ratio(time, count) / DAY, np.nan)
