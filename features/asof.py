@@ -275,7 +275,7 @@ class AsOf:
             first = self._start if last is None else self._left(last)
             median = each(kernels.gap_statistics, first, self._end, *self.log.gaps_before, sums)
         else:
-            since = np.full_like(self._time, NEVER) if last is None else self._time - last
+            since = 0 * self._time + NEVER if last is None else self._time - last
             median = each(kernels.gaps_with_late_rows, self._start, self._end, self.log.time, since, sums)
         count, total, squares, recent = sums if self._time.ndim else sums[:, 0]
         return Gaps(count, total, squares, recent, median)

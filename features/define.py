@@ -110,7 +110,8 @@ class Family:
 
 
 def _bind(compute: Windowed, window: int) -> Plain:
-    return lambda past: compute(past, days(window))
+    span = days(window)
+    return lambda past: compute(past, span)
 
 
 def _name(compute: Callable[..., Values]) -> str:

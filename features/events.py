@@ -165,14 +165,18 @@ class EventLog:
         Without a column, rows are counted. Sums wrap around like all int64; a difference of two is right whenever it
         fits, which `reading` makes sure of.
         """
+        what = ("prefix", column, window if window is not None and not self.in_time_order else None)
+        found = self._memo.get(what)
+        if found is None:
+            found = self._memo[what] = self._prefix(column, window)
+        return found
 
-        def make() -> I64:
-            values = self.values(column)
-            order = self.leave_order(window).rows if window is not None else None
-            return kernels.prefix_sums(values if order is None else values[order])
-
-        shared = window if window is not None and not self.in_time_order else None
-        return self._remember(("prefix", column, shared), make)
+    def _prefix(self, column: str | None, window: int | None) -> I64:
+        if column is None:
+            return np.arange(len(self) + 1)
+        values = self.columns[column]
+        order = self.leave_order(window).rows if window is not None else None
+        return kernels.prefix_sums(values if order is None else values[order])
 
     def leave_order(self, window: int) -> LeaveOrder:
         """The order in which rows leave a look-back window of `window` microseconds, and the moments they do."""

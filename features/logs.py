@@ -136,6 +136,8 @@ class Logs:
         """Order lines of the referred, keyed to who referred them first, visible once both are known."""
         lines = self.shop.orders
         referrer, known = self._referrers()
+        if (referrer < 0).all():
+            return EventLog.empty(self.keys, ("margin",))
         who = np.where(lines.customer >= 0, referrer[lines.customer], NONE)
         visible = np.maximum(lines.visible, np.where(who >= 0, known[lines.customer], NEVER))
         return EventLog.build(self.keys, who, lines.time, visible, {"margin": lines.margin})
@@ -167,6 +169,8 @@ class Logs:
         rows = self.shop.advocacy
         if rows is not None:
             named = (rows.new_customer != NONE) & (rows.new_customer != rows.customer) & (rows.customer != NONE)
+            if not named.any():
+                return referrer, known
             made = rows.take(named & (rows.kind == Advocacy.KINDS.index(Advocacy.REFERRAL)))
             made = made.take(np.lexsort((made.customer, made.time, made.visible)))
             new, first = np.unique(made.new_customer, return_index=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -37,6 +38,7 @@ _ZONED = re.compile(r"\d\d:\d\d.*(Z|z|UTC|[+-]\d\d(:?\d\d)?)$", re.ASCII)
 _FIRST_YEAR, _AFTER_LAST_YEAR = np.datetime64("1970-01-01", "us"), np.datetime64("2200-01-01", "us")
 
 
+@cache
 def days(count: float) -> int:
     """`count` days as a span of the time unit (microseconds)."""
     return round(count * DAY)
@@ -58,12 +60,16 @@ class Rows:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every column by name, in the order in which they are declared."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: getattr(self, name) for name in _names(type(self))}
 
     def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The table with these columns in place of its own."""
-        changed: dict[str, Any] = dict(arrays)
-        return replace(self, **changed)
+        return type(self)(**{**self.arrays(), **arrays})
+
+
+@cache
+def _names(rows: type[Rows]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(rows))
 
 
 @dataclass(frozen=True)
