@@ -35,7 +35,7 @@ from regulars.features.steps import (
     where,
 )
 
-__all__ = ["AsOf", "Gaps", "Moments", "Rhythm", "pick", "ratio", "where"]
+__all__ = ["F64", "AsOf", "Gaps", "Moments", "Rhythm", "pick", "ratio", "where"]
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ Windowed = Callable[["Past", int], Values]
 class Feature:
     """One column: its name, meaning and unit, its value for a customer with no events, and how it is computed.
 
-    `own` marks a feature of a shop's own, which is always handed arrays (see `steps`).
+    `scalars` says that it can be handed the scalars of a single moment (see `steps`), and not arrays alone.
     """
 
     name: str
@@ -48,22 +48,27 @@ class Feature:
     empty: Empty
     needs: tuple[str, ...]
     compute: Plain
-    own: bool = False
+    scalars: bool = False
 
 
 @dataclass
 class Family:
-    """Features that belong together; `needs` are the tables and columns without which none of them exists."""
+    """Features that belong together; `needs` are the tables and columns without which none of them exists.
+
+    `scalars` says that all of them can be handed the scalars of a single moment (see `steps`).
+    """
 
     name: str
     needs: tuple[str, ...] = ()
+    scalars: bool = False
     _makers: list[Callable[[tuple[int, ...]], Iterator[Feature]]] = field(default_factory=list)
 
     def feature(self, *, unit: str, empty: Empty, needs: tuple[str, ...] = ()) -> Callable[[Plain], Plain]:
         """Declares a feature with one column, named like its function; the arguments are those of `windowed`."""
 
         def declare(compute: Plain) -> Plain:
-            feature = Feature(_name(compute), self.name, _meaning(compute), unit, empty, self.needs + needs, compute)
+            meaning, needed = _meaning(compute), self.needs + needs
+            feature = Feature(_name(compute), self.name, meaning, unit, empty, needed, compute, self.scalars)
             self._makers.append(lambda _windows: iter((feature,)))
             return compute
 
@@ -88,7 +93,8 @@ class Family:
                         continue
                     name = f"{_name(compute)}_{window}d"
                     meaning = _meaning(compute).format(window=window)
-                    yield Feature(name, self.name, meaning, unit, empty, self.needs + needs, _bind(compute, window))
+                    bound = _bind(compute, window)
+                    yield Feature(name, self.name, meaning, unit, empty, self.needs + needs, bound, self.scalars)
 
             self._makers.append(columns)
             return compute

@@ -62,7 +62,7 @@ class OwnModule:
         """Its features for these look-back windows; their results are checked when they are computed."""
         chosen = tuple(windows)
         found = [feature for family in self.families for feature in check_family(self.name, family, chosen)]
-        return [replace(feature, compute=guarded(feature, self.name), own=True) for feature in found]
+        return [replace(feature, compute=guarded(feature, self.name), scalars=False) for feature in found]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Rows:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Every column by name, in the order in which they are declared."""
-        return {name: getattr(self, name) for name in _names(type(self))}
+        return {name: getattr(self, name) for name in _names(type(self))}  # type: ignore[arg-type]
 
     def with_arrays(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The table with these columns in place of its own."""

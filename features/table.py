@@ -85,8 +85,8 @@ def feature_values(logs: Logs, moments: Moments, features: Sequence[Feature]) ->
     places: Iterable[tuple[int, Feature]] = enumerate(features)
     if len(moments) == 1:
         single = Past(logs, Moments.one(moments.key[0], moments.time[0]))
-        values[0] = [np.nan if feature.own else feature.compute(single) for feature in features]
-        places = [(i, feature) for i, feature in places if feature.own]
+        values[0] = [feature.compute(single) if feature.scalars else np.nan for feature in features]
+        places = [(i, feature) for i, feature in places if not feature.scalars]
     _fill(values, logs, moments, list(places))
     return values
 

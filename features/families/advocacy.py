@@ -6,7 +6,7 @@ from regulars.features.asof import ratio
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
 
-advocacy = Family("advocacy", needs=("advocacy",))
+advocacy = Family("advocacy", needs=("advocacy",), scalars=True)
 
 
 @advocacy.feature(unit="referrals", empty="0")

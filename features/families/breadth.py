@@ -7,7 +7,7 @@ from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import days
 
-breadth = Family("breadth", needs=("orders", "orders.product_id"))
+breadth = Family("breadth", needs=("orders", "orders.product_id"), scalars=True)
 
 
 @breadth.feature(unit="products", empty="0")

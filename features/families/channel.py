@@ -6,7 +6,7 @@ from regulars.features.asof import ratio
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
 
-channel = Family("channel", needs=("orders", "orders.channel"))
+channel = Family("channel", needs=("orders", "orders.channel"), scalars=True)
 
 
 @channel.feature(unit="channels", empty="0")

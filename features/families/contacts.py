@@ -8,7 +8,7 @@ from regulars.features.logs import ANSWER_DAYS
 from regulars.features.past import Past
 from regulars.features.shop import days
 
-contacts = Family("contacts", needs=("contacts",))
+contacts = Family("contacts", needs=("contacts",), scalars=True)
 
 
 @contacts.windowed(unit="contacts", empty="0")

@@ -7,7 +7,7 @@ from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import days
 
-frequency = Family("frequency", needs=("orders",))
+frequency = Family("frequency", needs=("orders",), scalars=True)
 
 
 @frequency.feature(unit="orders", empty="0")

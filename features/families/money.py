@@ -9,7 +9,7 @@ from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import MONEY, PIECES, days
 
-money = Family("money", needs=("orders",))
+money = Family("money", needs=("orders",), scalars=True)
 
 
 @money.windowed(unit="currency", empty="0")

@@ -8,7 +8,7 @@ from regulars.features.asof import ratio
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
 
-profit = Family("profit", needs=("orders", "support"))
+profit = Family("profit", needs=("orders", "support"), scalars=True)
 
 
 @profit.feature(unit="currency", empty="0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
 
-recency = Family("recency", needs=("orders",))
+recency = Family("recency", needs=("orders",), scalars=True)
 
 
 @recency.feature(unit="days", empty="missing")

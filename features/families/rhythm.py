@@ -9,7 +9,7 @@ from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import days
 
-rhythm = Family("rhythm", needs=("orders",))
+rhythm = Family("rhythm", needs=("orders",), scalars=True)
 
 
 @rhythm.feature(unit="days", empty="missing")

@@ -11,7 +11,7 @@ from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import MONEY, NEVER, days
 
-season = Family("season", needs=("orders",))
+season = Family("season", needs=("orders",), scalars=True)
 
 YEAR = 365
 CALENDAR = ("day_of_year",)

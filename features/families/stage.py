@@ -6,7 +6,7 @@ from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.stage import stage_codes
 
-stage = Family("stage", needs=("orders",))
+stage = Family("stage", needs=("orders",), scalars=True)
 
 
 @stage.feature(unit="stage", empty="0")

@@ -9,7 +9,7 @@ from regulars.features.define import Family, Values
 from regulars.features.past import Past
 from regulars.features.shop import DAY, I64, MONEY, NEVER, PIECES, days
 
-support_load = Family("support_load", needs=("support",))
+support_load = Family("support_load", needs=("support",), scalars=True)
 
 
 @support_load.feature(unit="tickets", empty="0")

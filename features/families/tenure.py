@@ -8,7 +8,7 @@ from regulars.features.asof import ratio
 from regulars.features.define import Family, Values
 from regulars.features.past import Past
 
-tenure = Family("tenure", needs=("orders",))
+tenure = Family("tenure", needs=("orders",), scalars=True)
 
 
 @tenure.feature(unit="days", empty="missing")
