@@ -38,12 +38,11 @@ def ratio(above: Numbers, below: Numbers) -> F64:
 
 def where(condition: Numbers, then: Any, otherwise: Any) -> NDArray[Any]:
     """`then` where the condition holds, else `otherwise`; like `np.where`."""
-    found: Any
-    if isinstance(condition, _ARRAY):
-        found = np.where(condition, then, otherwise)
-    else:
-        found = then if condition else otherwise
-    return found  # type: ignore[no-any-return]
+    if not isinstance(condition, _ARRAY):
+        one: Any = then if condition else otherwise
+        return one  # type: ignore[no-any-return]
+    found: NDArray[Any] = np.where(condition, then, otherwise)
+    return found
 
 
 def pick(values: NDArray[Some], rows: Numbers, default: float) -> NDArray[Some]:

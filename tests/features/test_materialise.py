@@ -53,9 +53,20 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     assert moved == []
 
 
-@settings(max_examples=40)
+@settings(max_examples=10)
 @given(frames())
 def test_parts_are_the_whole(given_frames: Frames) -> None:
+    assert_parts_are_whole(given_frames)
+
+
+@pytest.mark.slow
+@settings(max_examples=100)
+@given(frames())
+def test_parts_of_many_are_the_whole(given_frames: Frames) -> None:
+    assert_parts_are_whole(given_frames)
+
+
+def assert_parts_are_whole(given_frames: Frames) -> None:
     expected = whole(given_frames, TIMES)
     with tempfile.TemporaryDirectory() as folder:
         for name, lines in (("one", 1_000), ("many", 6)):

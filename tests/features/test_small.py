@@ -38,9 +38,20 @@ def test_a_shop_that_can_be_checked_by_eye() -> None:
     assert shop.given == {"orders", *(f"orders.{name}" for name in lines().columns)}
 
 
-@settings(max_examples=120)
+@settings(max_examples=25)
 @given(frames())
 def test_it_is_the_shop_that_duckdb_reads(given_frames: Frames) -> None:
+    assert_read_alike(given_frames)
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(frames())
+def test_many_are_the_shops_that_duckdb_reads(given_frames: Frames) -> None:
+    assert_read_alike(given_frames)
+
+
+def assert_read_alike(given_frames: Frames) -> None:
     for chosen in SETTINGS:
         reading = inspect(given_frames, chosen)
         expected = reading.shop
