@@ -166,19 +166,18 @@ class AsOf:
         Raises:
             ValueError: if `until` is before the window begins.
         """
-        return self._sum(column, last, until)
+        found = self._memo.get((column, last, until))
+        return self._summed(column, last, until) if found is None else found
 
     def count(self, last: int | None = None, until: int = 0) -> I64:
         """Number of events in [t - last, t - until)."""
-        return self._sum(None, last, until)
+        found = self._memo.get((None, last, until))
+        return self._summed(None, last, until) if found is None else found
 
-    def _sum(self, column: str | None, last: int | None, until: int) -> I64:
-        what = (column, last, until)
-        found = self._memo.get(what)
-        if found is None:
-            if last is not None and until > last:
-                raise ValueError(f"a window of the last {last} microseconds cannot end {until} before the moment")
-            found = self._memo[what] = self._added(column, last, until)
+    def _summed(self, column: str | None, last: int | None, until: int) -> I64:
+        if last is not None and until > last:
+            raise ValueError(f"a window of the last {last} microseconds cannot end {until} before the moment")
+        found = self._memo[column, last, until] = self._added(column, last, until)
         return found
 
     def _added(self, column: str | None, last: int | None, until: int) -> I64:

@@ -210,7 +210,8 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
     Columns: order, product, category, channel, quantity, revenue, margin, discount; sale, returned (0/1); sold (revenue
     of sales), refunded (revenue given back, positive); order_start (1 on the first known line of each order);
     new_product (1 when the customer buys a product for the first time); given (discount of sales), discounted (1 on
-    sales with one), order_discounted (1 on the first known one of those in each order).
+    sales with one), order_discounted (1 on the first known one of those in each order); bought, bought_category
+    (product and category of sales, else `NONE`), pieces (quantity of sales).
     """
     columns: Columns = {
         "order": lines.order,
@@ -234,6 +235,9 @@ def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:
         discounted=lambda: (made["given"] > 0).astype(np.int64),
         order_discounted=lambda: log.first_of("order", "discounted", negative=0),
         new_product=lambda: log.first_of("product", "sale", negative=0),
+        bought=lambda: np.where(made["revenue"] > 0, made["product"], NONE),
+        bought_category=lambda: np.where(made["revenue"] > 0, made["category"], NONE),
+        pieces=lambda: made["quantity"] * made["sale"],
     )
     return log
 

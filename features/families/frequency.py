@@ -25,13 +25,13 @@ def orders(past: Past, last: int) -> Values:
 @frequency.feature(unit="lines", empty="0")
 def lines_total(past: Past) -> Values:
     """Lines sold so far."""
-    return past.sales.count()
+    return past.lines.sum("sale")
 
 
 @frequency.feature(unit="lines", empty="missing")
 def lines_per_order(past: Past) -> Values:
     """Lines sold per order."""
-    return ratio(past.sales.count(), past.orders.count())
+    return ratio(past.lines.sum("sale"), past.orders.count())
 
 
 @frequency.feature(unit="orders", empty="0")

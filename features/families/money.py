@@ -39,7 +39,7 @@ def margin_total(past: Past) -> Values:
 @money.feature(unit="currency", empty="missing")
 def revenue_per_order(past: Past) -> Values:
     """Revenue per order, before returns."""
-    return ratio(past.sales.sum("revenue"), past.orders.count()) / MONEY
+    return ratio(past.lines.sum("sold"), past.orders.count()) / MONEY
 
 
 @money.feature(unit="currency", empty="missing")
@@ -57,7 +57,7 @@ def last_order_revenue(past: Past) -> Values:
 @money.feature(unit="currency", empty="0")
 def dearest_line(past: Past) -> Values:
     """Revenue of the dearest line they bought so far."""
-    return past.sales.largest("sold") / MONEY
+    return past.lines.largest("sold") / MONEY
 
 
 @money.feature(unit="ratio", empty="missing")
@@ -69,20 +69,20 @@ def last_order_to_usual(past: Past) -> Values:
 @money.feature(unit="share", empty="missing")
 def returned_share(past: Past) -> Values:
     """Share of the revenue that came back."""
-    return ratio(past.returns.sum("refunded"), past.sales.sum("sold"))
+    return ratio(past.lines.sum("refunded"), past.lines.sum("sold"))
 
 
 @money.feature(unit="share", empty="missing", needs=("orders.discount",))
 def discount_share(past: Past) -> Values:
     """Discounts over what would have been paid without them."""
-    given = past.sales.sum("discount")
-    return ratio(given, given + past.sales.sum("sold"))
+    given = past.lines.sum("given")
+    return ratio(given, given + past.lines.sum("sold"))
 
 
 @money.feature(unit="currency", empty="missing")
 def revenue_per_piece(past: Past) -> Values:
     """Mean price of a piece they buy."""
-    return ratio(past.sales.sum("sold"), past.sales.sum("quantity")) * PIECES / MONEY
+    return ratio(past.lines.sum("sold"), past.lines.sum("pieces")) * PIECES / MONEY
 
 
 @money.feature(unit="share", empty="missing")
@@ -101,7 +101,7 @@ def order_value_trend(past: Past) -> Values:
 @money.feature(unit="ratio", empty="missing")
 def largest_order_to_usual(past: Past) -> Values:
     """Revenue of the largest order over the usual revenue per order: 1 where all orders are alike."""
-    return ratio(past.sales.most_of("order", "sold") / MONEY, revenue_per_order(past))
+    return ratio(past.lines.most_of("order", "sold") / MONEY, revenue_per_order(past))
 
 
 @money.feature(unit="share", empty="missing")

@@ -17,7 +17,7 @@ def days_since_last_order(past: Past) -> Values:
 @recency.feature(unit="days", empty="missing")
 def days_since_last_return(past: Past) -> Values:
     """Days since something last came back."""
-    return past.returns.days_since_last()
+    return past.lines.days_since_last("returned")
 
 
 @recency.feature(unit="days", empty="missing", needs=("orders.product_id",))
