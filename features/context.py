@@ -83,5 +83,5 @@ class ShopContext:
 
 def _usual_order(logs: Logs, as_of: int) -> float:
     """Mean revenue of an order known before `as_of`, in currency units; 1 before any."""
-    known, orders = logs.sales.visible < as_of, int((logs.orders.visible < as_of).sum())
-    return float(logs.sales.columns["revenue"][known].sum()) / orders / MONEY if orders else 1.0
+    known, orders = logs.lines.visible < as_of, int((logs.orders.visible < as_of).sum())
+    return float(logs.lines.columns["sold"][known].sum()) / orders / MONEY if orders else 1.0
