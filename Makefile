@@ -121,9 +121,9 @@ test: lint ## lint, then the quick tests
 test-slow: $(READY) ## the tests that take long, the wheel's installation into an empty environment among them
 	$(PYTEST) -m 'slow and not spark'
 
-# One process: each would start a cluster of its own.
+# One process: each would start a cluster of its own. Java compiles quickly, not well: the shops are small.
 test-spark: $(READY) ## the tests on a local cluster of Spark; they skip where `make setup-spark` has not been
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m spark
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1 $(BIN)/python -m pytest -m spark
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
