@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from regulars.features.batch import ids_of
 
@@ -36,13 +37,16 @@ def chunks(batches: Iterable[pa.RecordBatch], most: int = ROWS_AT_A_TIME) -> Ite
 def packer(title: str, *, own: bool) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Packs rows of the table `title`, which have a column `bucket`, into (bucket, title, own, rows).
 
+    Rows without a bucket, which are of no customer, are left out.
+
     Args:
         title: of the table.
         own: whether the rows are of the group's own customers, or lent to it.
     """
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for rows in chunks(batches):
+        for every in chunks(batches):
+            rows = every.filter(pc.is_valid(every["bucket"]))
             bucket = rows["bucket"].to_numpy()
             order = np.argsort(bucket, kind="stable")
             named, first = np.unique(bucket[order], return_index=True)

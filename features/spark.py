@@ -267,16 +267,19 @@ def _declared(table: type[Table], frame: DataFrame) -> DataFrame:
 def id_of(frame: DataFrame, name: str) -> Column:
     """The id in a column as the checks read it ('13085' for ' 13085 ', 13085 and 13085.0), null where there is none."""
     from pyspark.sql import functions as F  # noqa: N812
-    from pyspark.sql.types import DecimalType, FractionalType
+    from pyspark.sql.types import DecimalType, FractionalType, IntegralType
 
     column, type_ = F.col(name), frame.schema[name].dataType
     text = column.cast("string")
+    if isinstance(type_, IntegralType):
+        return text
     if isinstance(type_, FractionalType) and not isinstance(type_, DecimalType):
         whole = (F.floor(column) == column) & (F.abs(column) < MOST_EXACT)
         text = F.when(whole, column.cast("decimal(20, 0)").cast("string")).when(~F.isnan(column), text)
     trimmed = F.trim(text, F.lit(" \t\r\n"))
-    plain = F.regexp_replace(trimmed, r"^(-?\d+)\.0+\z", "$1")
-    return F.when(plain != "", plain)
+    # A pattern costs more than all else here, so only those are looked at that could be a whole number with a fraction.
+    whole_number = F.regexp_replace(trimmed, r"^(-?\d+)\.0+\z", "$1")
+    return F.when(F.contains(trimmed, F.lit(".0")), whole_number).when(trimmed != "", trimmed)
 
 
 def write(frame: DataFrame, out: str) -> None:

@@ -312,7 +312,7 @@ def _grouped(tables: SparkTables, count: int) -> DataFrame:
     for title in tables.keyed:
         frame = tables.frames[title]
         keyed = frame.withColumn("bucket", bucket_of(id_of(frame, "customer_id"), count))
-        parts.append(_packed(keyed.where("bucket is not null"), title, frame.columns, own=True))
+        parts.append(_packed(keyed, title, frame.columns, own=True))
     parts += _lent(tables, count)
     rows = parts[0]
     for part in parts[1:]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -44,11 +47,19 @@ def spark() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop of 2,000 customers."""
-    place = tmp_path_factory.mktemp("two-thousand")
-    said = start("simulate", "--customers", "2000", "--seed", "11", "--out", "shop", at=place)
+def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """A folder with a shop of 2,000 customers and the files of the example with web visits, a table of its own."""
+    made = tmp_path_factory.mktemp("two-thousand")
+    said = start("simulate", "--customers", "2000", "--seed", "11", "--out", "shop", at=made)
     assert said.code == 0, said.err
+    for name in ("visits.py", "regulars.toml", "make_visits.py"):
+        shutil.copy(root / "examples/web-visits" / name, made)
+    subprocess.run([sys.executable, "make_visits.py", "shop"], cwd=made, check=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def shop(place: Path) -> Path:
     return place / "shop"
 
 
@@ -68,11 +79,20 @@ def write_orders(folder: Path, *lines: tuple[Any, ...], ending: str = ".csv") ->
     return folder
 
 
-def test_features_are_those_of_one_machine(spark: Any, give: Give, shop: Path, tmp_path: Path) -> None:
+def test_workers_are_two_processes(spark: Any) -> None:
+    def who(_: Any) -> Iterator[pa.RecordBatch]:
+        time.sleep(2)  # so that neither does the work of both
+        yield pa.RecordBatch.from_pydict({"executor": [os.getppid()]})
+
+    found = spark.range(2).repartition(2).mapInArrow(who, "executor long").collect()
+    assert len({row["executor"] for row in found} - {os.getpid()}) == 2
+
+
+def test_features_are_those_of_one_machine(spark: Any, give: Give, place: Path, tmp_path: Path) -> None:
     moments = ("--as-of", "2024-12-31", "--as-of", "2025-04-01T12:00")
-    local = give("features", shop, *moments, "--out", tmp_path / "local.parquet", at=tmp_path)
+    local = give("features", "shop", *moments, "--out", tmp_path / "local.parquet", at=place)
     assert local.code == 0, local.err
-    said = give("features", shop, *ON_SPARK, *moments, "--out", tmp_path / "spark", at=tmp_path)
+    said = give("features", "shop", *ON_SPARK, *moments, "--out", tmp_path / "spark", at=place)
     assert (said.code, said.out) == (0, ""), said.err
     expected, found = (rows(tmp_path / name, "customer_id", "as_of") for name in ("local.parquet", "spark"))
     assert found.column_names == expected.column_names
@@ -80,6 +100,8 @@ def test_features_are_those_of_one_machine(spark: Any, give: Give, shop: Path, t
     assert [name for name in found.column_names if not found[name].equals(expected[name].cast(found[name].type))] == []
     assert len(found) > 3_000
     assert pc.max(found["referred_margin"]).as_py() > 0
+    assert found.column_names[-1] == "visits_since_last_order"
+    assert pc.max(found["pages_viewed_30d"]).as_py() > 0
     assert f"{len(found):,} rows of {found.num_columns - 2} features written" in said.err
 
 
@@ -90,20 +112,6 @@ def test_referrers_are_in_other_groups_than_those_they_referred(spark: Any, shop
         features(found, settings, times, groups).toArrow().sort_by("customer_id").combine_chunks() for groups in (1, 23)
     )
     assert many.equals(one)
-
-
-def test_scores_are_those_of_one_machine(spark: Any, give: Give, trained: Path, shop: Path, tmp_path: Path) -> None:
-    asked = ("--model", trained / "champion", "--as-of", "2025-04-01", "--top", "5")
-    local = give("score", shop, *asked, "--out", tmp_path / "local.parquet", at=tmp_path)
-    assert local.code == 0, local.err
-    said = give("score", shop, *ON_SPARK, *asked, "--out", tmp_path / "spark", at=tmp_path)
-    assert said.code == 0, said.err
-    expected, found = (rows(tmp_path / name, "customer_id") for name in ("local.parquet", "spark"))
-    assert tuple(found.column_names) == COLUMNS
-    assert [name for name in COLUMNS if found[name].to_pylist() != expected[name].to_pylist()] == []
-    assert {"scored", "prospect"} <= set(found["status"].to_pylist())
-    assert max(map(len, found["next_new_products"].to_pylist())) == 5
-    assert said.out.replace(str(tmp_path / "spark"), "") == local.out.replace(str(tmp_path / "local.parquet"), "")
 
 
 def test_one_customer_with_a_million_lines(spark: Any, give: Give, shop: Path, tmp_path: Path) -> None:
@@ -236,16 +244,32 @@ def test_an_id_has_one_form_in_every_type(spark: Any) -> None:
         assert sorted(found) == ids_of([pa.array(values)])
 
 
-def test_training_takes_a_stated_sample(spark: Any, give: Give, shop: Path, tmp_path: Path) -> None:
+def test_training_takes_a_stated_sample_and_scores_are_those_of_one_machine(
+    spark: Any, give: Give, place: Path, tmp_path: Path
+) -> None:
     import mlflow
 
-    said = give("train", shop, *ON_SPARK, "--sample-customers", "150", at=tmp_path)
+    said = give("train", "shop", *ON_SPARK, "--sample-customers", "150", at=place)
     assert said.code == 0, said.err
     assert "training on a sample of 150 of 2,000 customers (7.5%), whole histories, and " in said.err
-    runs = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    runs = mlflow.MlflowClient(f"sqlite:///{place}/mlflow.db")
     (parent,) = [run for run in runs.search_runs(["1"]) if "sample_of" in run.data.params]
     told_ = {name: parent.data.params[name] for name in ("sample_customers", "sample_of", "sample_share")}
     assert told_ == {"sample_customers": "150", "sample_of": "2000", "sample_share": "0.075"}
+    bundle = json.loads((place / "champion/bundle.json").read_text())
+    assert [module["name"] for module in bundle["own_features"]] == ["visits.py"]
+
+    asked = ("--model", "champion", "--as-of", "2025-04-01", "--top", "5")
+    local = give("score", "shop", *asked, "--out", tmp_path / "local.parquet", at=place)
+    assert local.code == 0, local.err
+    said = give("score", "shop", *ON_SPARK, *asked, "--out", tmp_path / "spark", at=place)
+    assert said.code == 0, said.err
+    expected, found = (rows(tmp_path / name, "customer_id") for name in ("local.parquet", "spark"))
+    assert tuple(found.column_names) == COLUMNS
+    assert [name for name in COLUMNS if found[name].to_pylist() != expected[name].to_pylist()] == []
+    assert {"scored", "prospect"} <= set(found["status"].to_pylist())
+    assert max(map(len, found["next_new_products"].to_pylist())) == 5
+    assert said.out.replace(str(tmp_path / "spark"), "") == local.out.replace(str(tmp_path / "local.parquet"), "")
 
 
 def test_what_is_not_there_is_told(spark: Any, give: Give, tmp_path: Path) -> None:
@@ -279,3 +303,26 @@ def test_what_only_a_worker_finds_is_told_as_on_one_machine(spark: Any, give: Gi
     assert (said.code, local.code) == (1, 1)
     assert "the revenue of all lines together is beyond what can be added up exactly" in local.err
     assert said.err.splitlines()[-2:] == local.err.splitlines()[-2:]
+
+
+LATE = """
+from regulars.features.define import Family
+
+mine = Family("mine")
+
+@mine.feature(unit="days", empty="missing")
+def short_by_one(past):
+    '''A number too few.'''
+    return past.orders.days_since_last()[1:]
+"""
+
+
+def test_an_own_feature_that_fails_is_told_as_on_one_machine(spark: Any, give: Give, tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(LATE)
+    (tmp_path / "regulars.toml").write_text('[features]\nown = ["late.py"]\n')
+    write_orders(tmp_path / "shop", ("a", "1", "2024-01-01", "10"))
+    local = give("features", "shop", "--out", "local.parquet", at=tmp_path)
+    said = give("features", "shop", *ON_SPARK, "--out", "spark", at=tmp_path)
+    assert (said.code, local.code) == (1, 1)
+    assert "refused: late.py: feature short_by_one gives the shape (0,); expected are 1 numbers" in local.err
+    assert said.err.splitlines()[-1] == f"refused: Spark could not do it: {local.err.splitlines()[-1][9:]}"

@@ -11,7 +11,7 @@ ADVOCACY = pa.table({"customer_id": ["z"], "kind": ["referral"]})
 EMPTY = {"orders": ORDERS.slice(0, 0), "advocacy": ADVOCACY.slice(0, 0)}
 
 
-def packed(title: str, table: pa.Table, buckets: list[int], *, own: bool) -> pa.Table:
+def packed(title: str, table: pa.Table, buckets: list[int | None], *, own: bool) -> pa.Table:
     batches = table.append_column("bucket", pa.array(buckets, pa.int32())).to_batches(max_chunksize=1)
     return pa.Table.from_batches(packer(title, own=own)(batches))
 
@@ -37,6 +37,13 @@ def test_whom_rows_are_lent_of_is_not_the_groups_own() -> None:
     assert frames["orders"].equals(ORDERS.slice(0, 2))
     assert frames["advocacy"].equals(ADVOCACY)
     assert own == ["a"]
+
+
+def test_rows_of_nobody_are_left_out() -> None:
+    rows = packed("orders", ORDERS, [None, 2, None, 2], own=True)
+    assert rows["bucket"].to_pylist() == [2]
+    assert unpacked(rows, EMPTY)[0]["orders"].equals(ORDERS.take([1, 3]))
+    assert len(packed("orders", ORDERS, [None] * 4, own=True)) == 0
 
 
 def test_batches_are_put_together_and_none_is_lost() -> None:
