@@ -23,7 +23,8 @@ import pytest
 from tests.cli.conftest import Give, start
 
 from regulars.features.batch import ids_of
-from regulars.features.settings import Settings
+from regulars.features.settings import Settings, ShopSettings
+from regulars.features.shop import as_time
 from regulars.features.spark import id_of, open_tables, session
 from regulars.features.spark_groups import features, survey
 from regulars.serving.columns import COLUMNS
@@ -43,6 +44,7 @@ def spark() -> Iterator[Any]:
     with session(MASTER) as found:
         # Where the driver stands must not matter to any moment.
         found.conf.set("spark.sql.session.timeZone", "America/New_York")
+        found.conf.set("spark.sql.shuffle.partitions", 4)  # the shops are small
         yield found
 
 
@@ -79,15 +81,6 @@ def write_orders(folder: Path, *lines: tuple[Any, ...], ending: str = ".csv") ->
     return folder
 
 
-def test_workers_are_two_processes(spark: Any) -> None:
-    def who(_: Any) -> Iterator[pa.RecordBatch]:
-        time.sleep(2)  # so that neither does the work of both
-        yield pa.RecordBatch.from_pydict({"executor": [os.getppid()]})
-
-    found = spark.range(2).repartition(2).mapInArrow(who, "executor long").collect()
-    assert len({row["executor"] for row in found} - {os.getpid()}) == 2
-
-
 def test_features_are_those_of_one_machine(spark: Any, give: Give, place: Path, tmp_path: Path) -> None:
     moments = ("--as-of", "2024-12-31", "--as-of", "2025-04-01T12:00")
     local = give("features", "shop", *moments, "--out", tmp_path / "local.parquet", at=place)
@@ -106,7 +99,7 @@ def test_features_are_those_of_one_machine(spark: Any, give: Give, place: Path, 
 
 
 def test_referrers_are_in_other_groups_than_those_they_referred(spark: Any, shop: Path) -> None:
-    settings, times = Settings(), [int(np.datetime64("2025-04-01", "us").astype(np.int64))]
+    settings, times = Settings(), [as_time("2025-04-01")]
     found = survey(open_tables(spark, str(shop), settings), settings)
     one, many = (
         features(found, settings, times, groups).toArrow().sort_by("customer_id").combine_chunks() for groups in (1, 23)
@@ -115,8 +108,7 @@ def test_referrers_are_in_other_groups_than_those_they_referred(spark: Any, shop
 
 
 def test_one_customer_with_a_million_lines(spark: Any, give: Give, shop: Path, tmp_path: Path) -> None:
-    skewed = tmp_path / "skewed"
-    shutil.copytree(shop, skewed)
+    (tmp_path / "skewed").mkdir()
     rng, count = np.random.default_rng(0), 1_000_000
     minutes = np.sort(rng.integers(0, 2 * 365 * 1440, count))
     big = pa.table(
@@ -124,21 +116,18 @@ def test_one_customer_with_a_million_lines(spark: Any, give: Give, shop: Path, t
             "customer_id": np.full(count, "giant"),
             "order_id": np.char.add("g", (minutes // 30).astype(str)),
             "ordered_at": np.datetime64("2023-01-01", "us") + minutes * np.timedelta64(60_000_000, "us"),
-            "product_id": rng.choice(pq.read_table(shop / "products.parquet")["product_id"].to_pylist(), count),
+            "product_id": np.char.add("p", rng.integers(0, 500, count).astype(str)),
             "quantity": rng.integers(1, 5, count),
             "unit_price": rng.integers(100, 5_000, count) / 100,
-            "unit_cost": pa.nulls(count, pa.float64()),
-            "discount": np.zeros(count),
-            "channel": np.full(count, "web"),
         }
     )
-    orders = pq.read_table(shop / "orders.parquet")
-    pq.write_table(pa.concat_tables([orders, big.cast(orders.schema)]), skewed / "orders.parquet")
+    others = pq.read_table(shop / "orders.parquet").select(big.column_names)
+    pq.write_table(pa.concat_tables([others, big.cast(others.schema)]), tmp_path / "skewed" / "orders.parquet")
     began = time.perf_counter()
-    said = give("features", skewed, *ON_SPARK, "--as-of", "2025-01-01", "--out", tmp_path / "spark", at=tmp_path)
+    said = give("features", "skewed", *ON_SPARK, "--as-of", "2025-01-01", "--out", "spark", at=tmp_path)
     print(f"features of 2,000 customers and one with a million lines: {time.perf_counter() - began:.0f} s")  # noqa: T201
     assert said.code == 0, said.err
-    local = give("features", skewed, "--as-of", "2025-01-01", "--out", tmp_path / "local.parquet", at=tmp_path)
+    local = give("features", "skewed", "--as-of", "2025-01-01", "--out", "local.parquet", at=tmp_path)
     assert local.code == 0, local.err
     expected, found = (rows(tmp_path / name, "customer_id") for name in ("local.parquet", "spark"))
     assert found.equals(expected.cast(found.schema))
@@ -201,16 +190,13 @@ ZONED = "2024-07-01T08:00:00+02:00"  # seven in the morning in London
     ],
     ids=["wall", "zone", "utc", "text", "text with offset"],
 )
-def test_moments_are_the_shops_wall_time(
-    spark: Any, give: Give, tmp_path: Path, moment: pd.Timestamp | str, ending: str
-) -> None:
-    (tmp_path / "regulars.toml").write_text('[shop]\ntime_zone = "Europe/London"\n')
+def test_moments_are_the_shops_wall_time(spark: Any, tmp_path: Path, moment: pd.Timestamp | str, ending: str) -> None:
+    london = Settings(shop=ShopSettings(time_zone="Europe/London"))
     write_orders(tmp_path / "shop", ("a", "1", moment, "10"), ending=ending)
-    moments = ("--as-of", "2024-07-01T07:00", "--as-of", "2024-07-01T19:00")
-    said = give("features", "shop", *ON_SPARK, *moments, "--out", "out", at=tmp_path)
-    assert said.code == 0, said.err
-    found = rows(tmp_path / "out", "as_of").to_pylist()
-    assert [(row["as_of"], row["days_since_last_order"]) for row in found] == [(datetime(2024, 7, 1, 19), 0.5)]  # noqa: DTZ001
+    found = survey(open_tables(spark, str(tmp_path / "shop"), london), london)
+    asked = features(found, london, [as_time("2024-07-01T07:00"), as_time("2024-07-01T19:00")], groups=1)
+    told = asked.select("as_of", "days_since_last_order").collect()
+    assert told == [(datetime(2024, 7, 1, 19), 0.5)]  # noqa: DTZ001
 
 
 def test_tables_of_a_catalog(spark: Any, give: Give, tmp_path: Path) -> None:
@@ -326,3 +312,12 @@ def test_an_own_feature_that_fails_is_told_as_on_one_machine(spark: Any, give: G
     assert (said.code, local.code) == (1, 1)
     assert "refused: late.py: feature short_by_one gives the shape (0,); expected are 1 numbers" in local.err
     assert said.err.splitlines()[-1] == f"refused: Spark could not do it: {local.err.splitlines()[-1][9:]}"
+
+
+def test_workers_are_two_processes(spark: Any) -> None:
+    def who(_: Any) -> Iterator[pa.RecordBatch]:
+        time.sleep(2)  # so that neither does the work of both
+        yield pa.RecordBatch.from_pydict({"executor": [os.getppid()]})
+
+    found = spark.range(0, 2, 1, 2).mapInArrow(who, "executor long").collect()
+    assert len({row["executor"] for row in found} - {os.getpid()}) == 2
