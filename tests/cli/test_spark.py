@@ -25,7 +25,7 @@ from tests.cli.conftest import Give, start
 from regulars.features.batch import ids_of
 from regulars.features.settings import Settings, ShopSettings
 from regulars.features.shop import as_time
-from regulars.features.spark import id_of, open_tables, session
+from regulars.features.spark import id_of, open_tables, quiet, session
 from regulars.features.spark_groups import features, survey
 from regulars.serving.columns import COLUMNS
 
@@ -319,5 +319,6 @@ def test_workers_are_two_processes(spark: Any) -> None:
         time.sleep(2)  # so that neither does the work of both
         yield pa.RecordBatch.from_pydict({"executor": [os.getppid()]})
 
-    found = spark.range(0, 2, 1, 2).mapInArrow(who, "executor long").collect()
+    with quiet():
+        found = spark.range(0, 2, 1, 2).mapInArrow(who, "executor long").collect()
     assert len({row["executor"] for row in found} - {os.getpid()}) == 2
