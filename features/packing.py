@@ -34,23 +34,22 @@ def chunks(batches: Iterable[pa.RecordBatch], most: int = ROWS_AT_A_TIME) -> Ite
         yield pa.Table.from_batches(held)
 
 
-def packer(title: str, *, own: bool) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Packs rows of the table `title`, which have a column `bucket`, into (bucket, title, own, rows).
-
-    Rows without a bucket, which are of no customer, are left out.
+def packer(title: str, key: str, *, own: bool) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Packs rows of a table into (bucket, title, own, rows).
 
     Args:
         title: of the table.
+        key: of the rows' column that holds their group, and is packed no more; rows without one are left out.
         own: whether the rows are of the group's own customers, or lent to it.
     """
 
     def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for every in chunks(batches):
-            rows = every.filter(pc.is_valid(every["bucket"]))
-            bucket = rows["bucket"].to_numpy()
+            rows = every.filter(pc.is_valid(every[key]))
+            bucket = rows[key].to_numpy()
             order = np.argsort(bucket, kind="stable")
             named, first = np.unique(bucket[order], return_index=True)
-            plain = rows.drop_columns("bucket")
+            plain = rows.drop_columns(key)
             # Named anew, for Spark may call a column never null in the rows of one's own and not in those lent.
             table = pa.Table.from_arrays(plain.columns, names=plain.column_names).take(order).combine_chunks()
             sizes = np.diff([*first, len(order)])

@@ -21,8 +21,8 @@ from regulars.features.shop import NEVER
 from regulars.features.sources import Given, Source, literal, open_source
 from regulars.features.tables import Kind, Table
 
-REASON = "reason"
-"""The column beside rows that were set aside."""
+REASON = "_reason"
+"""The column beside rows that were set aside; no table of a shop's own can have one of that name."""
 SHARED = "two_customers"
 """The rule that no part can judge: orders under two customers are found over the whole table."""
 

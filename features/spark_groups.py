@@ -47,6 +47,8 @@ Answer = Callable[[Frames, Sequence[str]], pa.Table]
 """What is asked of a group: its raw tables and the ids of its own customers in, rows out."""
 
 ROWS_A_GROUP = 200_000
+BUCKET = "_bucket"
+"""Column that names a row's group; no table of a shop's own can have one of that name."""
 PACKED = "bucket int, title string, own boolean, rows binary"
 """The schema of packed rows, as Spark writes one."""
 
@@ -143,7 +145,10 @@ def _set_aside(
             aside[Orders.title] = told if others is None else others.unionByName(told)
             tables = tables.with_frame(Orders.title, keyed.join(shared, "which", "left_anti").select(*orders.columns))
     texts = {
-        title: frame.select(REASON, *(F.col(name).cast("string") for name in frame.columns if name != REASON))
+        title: frame.select(
+            F.col(REASON).alias(REASON if "reason" in frame.columns else "reason"),
+            *(F.col(name).cast("string") for name in frame.columns if name != REASON),
+        )
         for title, frame in aside.items()
     }
     return tables, texts
@@ -311,7 +316,7 @@ def _grouped(tables: SparkTables, count: int) -> DataFrame:
     parts = []
     for title in tables.keyed:
         frame = tables.frames[title]
-        keyed = frame.withColumn("bucket", bucket_of(id_of(frame, "customer_id"), count))
+        keyed = frame.withColumn(BUCKET, bucket_of(id_of(frame, "customer_id"), count))
         parts.append(_packed(keyed, title, frame.columns, own=True))
     parts += _lent(tables, count)
     rows = parts[0]
@@ -328,8 +333,8 @@ def bucket_of(key: Column, count: int) -> Column:
 
 
 def _packed(frame: DataFrame, title: str, columns: Sequence[str], *, own: bool) -> DataFrame:
-    """Rows of one table, which have a `bucket`, as (bucket, title, own, rows); see `packing`."""
-    return frame.select("bucket", *columns).mapInArrow(packer(title, own=own), PACKED)
+    """Rows of one table, which have a BUCKET, as (bucket, title, own, rows); see `packing`."""
+    return frame.select(BUCKET, *columns).mapInArrow(packer(title, BUCKET, own=own), PACKED)
 
 
 def referrals(tables: SparkTables) -> DataFrame | None:
@@ -351,10 +356,10 @@ def _lent(tables: SparkTables, count: int) -> list[DataFrame]:
         return []
     told = told.withColumn("home", bucket_of(F.col("by"), count))
     # Two referrers in one group ask for the same rows once, and rows that are there already are not lent.
-    asked = told.select("new", F.col("home").alias("bucket")).distinct()
-    heard = asked.union(told.select("new", bucket_of(F.col("new"), count).alias("bucket"))).distinct()
-    words = told.join(heard, "new").where("bucket <> home")
+    asked = told.select("new", F.col("home").alias(BUCKET)).distinct()
+    heard = asked.union(told.select("new", bucket_of(F.col("new"), count).alias(BUCKET))).distinct()
+    words = told.join(heard, "new").where(F.col(BUCKET) != F.col("home"))
     lines = orders.withColumn("new", id_of(orders, "customer_id")).join(asked, "new")
-    lines = lines.where(F.col("bucket") != bucket_of(F.col("new"), count))
+    lines = lines.where(F.col(BUCKET) != bucket_of(F.col("new"), count))
     columns = tables.frames[Advocacy.title].columns
     return [_packed(words, Advocacy.title, columns, own=False), _packed(lines, Orders.title, orders.columns, own=False)]

@@ -99,9 +99,10 @@ def _with_referrals(tables: SparkTables, chosen: DataFrame) -> DataFrame:
 
 def _of_these(frame: DataFrame, taken: DataFrame, title: str, edge: int, seed: int) -> DataFrame:
     """The rows of those taken, and of guests in the same share."""
-    keyed = frame.withColumn("id", id_of(frame, "customer_id"))
-    rows = keyed.join(taken, "id", "left_semi").select(*frame.columns)
+    # A table of the shop's own may have a column `id`, and none that begins with _.
+    keyed = frame.withColumn("_id", id_of(frame, "customer_id"))
+    rows = keyed.join(taken.withColumnRenamed("id", "_id"), "_id", "left_semi").select(*frame.columns)
     if title != Orders.title:
         return rows
-    guests = keyed.where("id is null").withColumn("id", id_of(frame, "order_id"))
-    return rows.union(guests.where(_hash("id", seed) <= edge).select(*frame.columns))
+    guests = keyed.where("_id is null").withColumn("_id", id_of(frame, "order_id"))
+    return rows.union(guests.where(_hash("_id", seed) <= edge).select(*frame.columns))

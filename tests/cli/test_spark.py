@@ -23,10 +23,11 @@ import pytest
 from tests.cli.conftest import Give, start
 
 from regulars.features.batch import ids_of
-from regulars.features.settings import Settings, ShopSettings
+from regulars.features.settings import Settings, ShopSettings, read_settings
 from regulars.features.shop import as_time
 from regulars.features.spark import id_of, open_tables, quiet, session
 from regulars.features.spark_groups import features, survey
+from regulars.features.spark_sample import take_sample
 from regulars.serving.columns import COLUMNS
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
@@ -159,21 +160,60 @@ def test_bad_rows_are_refused_in_one_message(spark: Any, give: Give, tmp_path: P
     assert not (tmp_path / "out").exists()
 
 
+CALLS = """
+from regulars.features.define import Family
+from regulars.features.tables import Column, EventTable, Kind
+
+class Calls(EventTable):
+    title = "calls"
+    happened = "called_at"
+    called_at = Column(Kind.TIME, "when", required=True)
+    id = Column(Kind.ID, "which call")
+    bucket = Column(Kind.TEXT, "of what kind")
+    reason = Column(Kind.TEXT, "why they called")
+
+mine = Family("mine", needs=("calls", "calls.id", "calls.bucket", "calls.reason"))
+
+@mine.feature(unit="calls", empty="0")
+def late_calls(past):
+    '''Calls because something was late.'''
+    return past.table("calls", reason="late", bucket="b").count()
+"""
+
+
 def test_bad_rows_are_set_aside_with_their_reasons(spark: Any, give: Give, tmp_path: Path) -> None:
-    (tmp_path / "regulars.toml").write_text('[data]\nbad_rows = "set_aside"\n')
+    (tmp_path / "calls.py").write_text(CALLS)
+    (tmp_path / "regulars.toml").write_text('[data]\nbad_rows = "set_aside"\n[features]\nown = ["calls.py"]\n')
     lines = [("a", "1", "2024-01-01", "10"), ("b", "2", "2024-01-02", "1,5"), ("b", "3", "2024-01-03", "7")]
     write_orders(tmp_path / "shop", *lines, ("c", "4", "2024-01-01", "5"), ("d", "4", "2024-01-01", "5"))
+    calls = "customer_id,called_at,id,bucket,reason\nb,2024-01-02,1,b,late\na,soon,2,b,lost\nb,2024-01-03,3,c,late\n"
+    (tmp_path / "shop" / "calls.csv").write_text(calls)
     said = give("features", "shop", *ON_SPARK, "--out", "spark", at=tmp_path)
     assert said.code == 0, said.err
     assert "set aside: orders.amount is no number in 1 of 5 rows" in said.err
-    files = sorted((tmp_path / "shop-set-aside" / "orders").glob("*.csv"))
-    aside = pd.concat([pd.read_csv(file, dtype=str) for file in files]).sort_values("customer_id")
+    aside = set_aside(tmp_path, "orders")
     assert aside["customer_id"].tolist() == ["b", "c", "d"]
     assert aside["reason"].tolist() == ["amount is no number", *["order_id is one order under two customers"] * 2]
+    call = set_aside(tmp_path, "calls").iloc[0]
+    assert (call["_reason"], call["reason"]) == ("called_at is no moment that can be read safely", "lost")
     assert give("features", "shop", "--out", "local.parquet", at=tmp_path).code == 0
     expected, found = (rows(tmp_path / name, "customer_id") for name in ("local.parquet", "spark"))
     assert found.equals(expected.cast(found.schema))
     assert found["customer_id"].to_pylist() == ["a", "b"]
+    assert found["late_calls"].to_pylist() == [0, 1]
+
+    settings = read_settings(tmp_path / "regulars.toml")
+    (tmp_path / "sample").mkdir()
+    good = survey(open_tables(spark, str(tmp_path / "shop"), settings), settings).tables
+    assert str(take_sample(good, 1, 0, tmp_path / "sample")).startswith("a sample of 1 of 2 customers (50.0%)")
+    taken = {title: pq.read_table(tmp_path / "sample" / f"{title}.parquet") for title in ("orders", "calls")}
+    (who,) = set(taken["orders"]["customer_id"].to_pylist())
+    assert taken["calls"]["id"].to_pylist() == (["1", "3"] if who == "b" else [])
+
+
+def set_aside(folder: Path, title: str) -> pd.DataFrame:
+    files = sorted((folder / "shop-set-aside" / title).glob("*.csv"))
+    return pd.concat([pd.read_csv(file, dtype=str) for file in files]).sort_values("customer_id")
 
 
 ZONED = "2024-07-01T08:00:00+02:00"  # seven in the morning in London

@@ -12,8 +12,8 @@ EMPTY = {"orders": ORDERS.slice(0, 0), "advocacy": ADVOCACY.slice(0, 0)}
 
 
 def packed(title: str, table: pa.Table, buckets: list[int | None], *, own: bool) -> pa.Table:
-    batches = table.append_column("bucket", pa.array(buckets, pa.int32())).to_batches(max_chunksize=1)
-    return pa.Table.from_batches(packer(title, own=own)(batches))
+    batches = table.append_column("_bucket", pa.array(buckets, pa.int32())).to_batches(max_chunksize=1)
+    return pa.Table.from_batches(packer(title, "_bucket", own=own)(batches))
 
 
 def test_rows_come_back_at_their_group() -> None:
