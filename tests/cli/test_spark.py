@@ -93,19 +93,11 @@ def test_features_are_those_of_one_machine(spark: Any, give: Give, place: Path, 
     assert found.schema.field("as_of").type == pa.timestamp("us")
     assert [name for name in found.column_names if not found[name].equals(expected[name].cast(found[name].type))] == []
     assert len(found) > 3_000
+    # There are four groups, so most of the referred are in another than who referred them.
     assert pc.max(found["referred_margin"]).as_py() > 0
     assert found.column_names[-1] == "visits_since_last_order"
     assert pc.max(found["pages_viewed_30d"]).as_py() > 0
     assert f"{len(found):,} rows of {found.num_columns - 2} features written" in said.err
-
-
-def test_referrers_are_in_other_groups_than_those_they_referred(spark: Any, shop: Path) -> None:
-    settings, times = Settings(), [as_time("2025-04-01")]
-    found = survey(open_tables(spark, str(shop), settings), settings)
-    one, many = (
-        features(found, settings, times, groups).toArrow().sort_by("customer_id").combine_chunks() for groups in (1, 23)
-    )
-    assert many.equals(one)
 
 
 def test_one_customer_with_a_million_lines(spark: Any, give: Give, shop: Path, tmp_path: Path) -> None:
