@@ -42,7 +42,7 @@ def opened(place: Place, settings: Settings, master: str | None) -> Iterator[Sur
     if where.startswith(CATALOG) and not where.removeprefix(CATALOG):
         raise typer.BadParameter(f"{where} names no database; write spark:DATABASE", param_hint="DIR")
     with session(master) as spark:
-        found = survey(open_tables(spark, where), settings)
+        found = survey(open_tables(spark, where, settings), settings)
         _write_aside(found, where)
         say(f"{found.rows:,} rows of customers on Spark, up to {iso(found.end)}")
         yield found

@@ -34,6 +34,10 @@ ENTRY_POINTS = "regulars.features"
 """Group of the entry points by which an installed package offers features."""
 
 
+_brought: dict[str, bytes] = {}
+"""Sources of own files that another machine sent, by path."""
+
+
 class OwnChangedWarning(UserWarning):
     """A file of own features was changed after this process had run it."""
 
@@ -49,6 +53,7 @@ class OwnModule:
         families: of features, in the order in which they are declared.
         tables: event tables it declares.
         changed_at: when the file was last written, in nanoseconds; None for a module, which is imported once.
+        source: what the file held when it was run; empty for a module.
     """
 
     name: str
@@ -57,6 +62,7 @@ class OwnModule:
     families: tuple[Family, ...]
     tables: tuple[type[EventTable], ...]
     changed_at: int | None = None
+    source: bytes = b""
 
     def features(self, windows: Iterable[int]) -> list[Feature]:
         """Its features for these look-back windows; their results are checked when they are computed."""
@@ -113,6 +119,21 @@ def own_of(settings: Settings) -> Own:
 def tables_of(settings: Settings) -> tuple[type[Table], ...]:
     """The tables that a shop with these settings may bring: the six, then its own."""
     return (*TABLES, *own_of(settings).tables)
+
+
+def sources_of(settings: Settings) -> dict[str, bytes]:
+    """What the own files of these settings held when they were run, by path; modules are not among them."""
+    return {str(module.origin): module.source for module in own_of(settings).modules if module.source}
+
+
+def bring(sources: Mapping[str, bytes]) -> None:
+    """Have these sources run where settings name their paths, in place of what this machine's disk has there.
+
+    For workers of a cluster, which are given the settings and do not share the disk.
+    """
+    if any(_brought.get(path) != source for path, source in sources.items()):
+        _brought.update(sources)
+        forget()
 
 
 def forget() -> None:
@@ -212,7 +233,8 @@ def _module(named: str, seen: set[int]) -> OwnModule:
         )
     origin = path or _place(module)
     digest = hashlib.sha256(_plain(source)).hexdigest() if path else _digest(origin)
-    return OwnModule(path.name if path else named, origin, digest, tuple(families), tuple(tables), changed_at)
+    name = path.name if path else named
+    return OwnModule(name, origin, digest, tuple(families), tuple(tables), changed_at, source)
 
 
 def _declared(module: ModuleType, kind: type[Family], seen: set[int]) -> Iterator[Family]:
@@ -230,8 +252,10 @@ def _declared_types(module: ModuleType) -> list[type[EventTable]]:
     ]
 
 
-def _source(path: Path) -> tuple[bytes, int]:
-    """What a file holds, and when it was last written."""
+def _source(path: Path) -> tuple[bytes, int | None]:
+    """What a file holds, and when it was last written; None for one that was brought from elsewhere."""
+    if str(path) in _brought:
+        return _brought[str(path)], None
     try:
         return path.read_bytes(), path.stat().st_mtime_ns
     except OSError as error:

@@ -14,17 +14,17 @@ from dataclasses import asdict, dataclass, field, replace
 import pyarrow as pa
 
 from regulars.features.findings import Finding
+from regulars.features.own import tables_of
 from regulars.features.reader import EXAMPLES, TableReader, TableReading
 from regulars.features.settings import Settings
 from regulars.features.shop import NEVER
 from regulars.features.sources import Given, Source, literal, open_source
-from regulars.features.tables import TABLES, Kind, Table
+from regulars.features.tables import Kind, Table
 
-REASON = "reason"
-"""The column beside rows that were set aside."""
+REASON = "_reason"
+"""The column beside rows that were set aside; no table of a shop's own can have one of that name."""
 SHARED = "two_customers"
 """The rule that no part can judge: orders under two customers are found over the whole table."""
-DECLARED: dict[str, type[Table]] = {table.title: table for table in TABLES}
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,15 @@ class _Part(Given):
     """A part of a table, whose rows are told by what identifies them."""
 
     rows: pa.Table = field(kw_only=True)
+    declared: type[Table] = field(kw_only=True)
 
     def row(self, number: int) -> str:
         """Where the row stands: its required ids and its moment."""
-        declared = DECLARED[self.title]
-        telling = [column.name for column in declared.columns() if column.required and column.kind is Kind.ID]
+        telling = [column.name for column in self.declared.columns() if column.required and column.kind is Kind.ID]
         values = {
-            name: self.rows[name][number - 1].as_py() for name in (*telling, declared.happened) if name in self.types
+            name: self.rows[name][number - 1].as_py()
+            for name in (*telling, self.declared.happened)
+            if name in self.types
         }
         told = ", ".join(f"{name} {str(value)!r}" for name, value in values.items() if value is not None)
         return f"row of {told}" if told else "row without any id"
@@ -75,6 +77,11 @@ def findings_of(told: Iterable[dict[str, object]]) -> Iterator[Finding]:
         yield Finding(**one | {"examples": tuple(examples)})  # type: ignore[arg-type]
 
 
+def declared(title: str, settings: Settings) -> type[Table]:
+    """The declaration of one of the tables that a shop with these settings may bring."""
+    return next(table for table in tables_of(settings) if table.title == title)
+
+
 def check_part(title: str, origin: str, rows: pa.Table, settings: Settings) -> PartFound:
     """Checks the rows of a part; the columns were found good by `check_columns`."""
     with _read(title, origin, rows, settings) as reader:
@@ -86,7 +93,8 @@ def check_part(title: str, origin: str, rows: pa.Table, settings: Settings) -> P
 def check_columns(title: str, origin: str, schema: pa.Schema, settings: Settings) -> list[Finding]:
     """What is wrong with the columns of a table, and which of them nothing reads."""
     with open_source({}, threads=1) as opened:
-        reader = TableReader(opened.connection, _part(opened, title, origin, schema.empty_table()), DECLARED[title])
+        part = _part(opened, declared(title, settings), origin, schema.empty_table())
+        reader = TableReader(opened.connection, part, part.declared)
         reader.read(settings)
         return reader.findings
 
@@ -104,22 +112,22 @@ def bad_rows(title: str, origin: str, rows: pa.Table, settings: Settings) -> pa.
 
 
 def add_up(
-    title: str, origin: str, names: Sequence[str], parts: Sequence[PartFound]
+    table: type[Table], origin: str, names: Sequence[str], parts: Sequence[PartFound]
 ) -> tuple[TableReading, list[Finding]]:
     """The reading of a whole table, and its bad rows, from those of its parts.
 
     Args:
-        title: of the table.
+        table: its declaration.
         origin: where it was read from.
         names: its columns, those that nothing reads included.
         parts: of all its parts, in order.
     """
-    declared = [column.name for column in DECLARED[title].columns()]
-    there = [name for name in declared if name in names]
+    known = [column.name for column in table.columns()]
+    there = [name for name in known if name in names]
     filled = {name for part in parts for name in part.filled}
     dated = [(part.first, part.last) for part in parts if part.last != NEVER]
     reading = TableReading(
-        title=title,
+        title=table.title,
         origin=origin,
         rows=sum(part.rows for part in parts),
         used=sum(part.used for part in parts),
@@ -127,8 +135,8 @@ def add_up(
         last=max((last for _, last in dated), default=NEVER),
         given=tuple(name for name in there if name in filled),
         empty=tuple(name for name in there if name not in filled),
-        missing=tuple(name for name in declared if name not in names),
-        unknown=tuple(name for name in names if name not in declared),
+        missing=tuple(name for name in known if name not in names),
+        unknown=tuple(name for name in names if name not in known),
     )
     findings: dict[tuple[str, str], Finding] = {}
     for one in (finding for part in parts for finding in part.findings):
@@ -148,13 +156,14 @@ def no_good_row(title: str) -> Finding:
 def _read(title: str, origin: str, rows: pa.Table, settings: Settings) -> Iterator[TableReader]:
     """The part, read; its typed table is there for as long as the context lasts."""
     with open_source({}, threads=1) as opened:
-        reader = TableReader(opened.connection, _part(opened, title, origin, rows), DECLARED[title])
+        part = _part(opened, declared(title, settings), origin, rows)
+        reader = TableReader(opened.connection, part, part.declared)
         reader.read(settings)
         yield reader
 
 
-def _part(opened: Source, title: str, origin: str, rows: pa.Table) -> _Part:
-    name = f"part_{title}"
+def _part(opened: Source, table: type[Table], origin: str, rows: pa.Table) -> _Part:
+    name = f"part_{table.title}"
     opened.connection.register(name, rows)
-    opened.add(title, origin, name)
-    return _Part(title, origin, name, opened.tables[title].types, rows=rows)
+    opened.add(table.title, origin, name)
+    return _Part(table.title, origin, name, opened.tables[table.title].types, rows=rows, declared=table)

@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regulars.features.findings import DataError, Finding, by_importance
+from regulars.features.own import tables_of
 from regulars.features.parts import findings_of
+from regulars.features.settings import Settings
 from regulars.features.sources import FORMS
-from regulars.features.tables import TABLES, Orders
+from regulars.features.tables import Orders, Products, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -47,13 +49,19 @@ class SparkError(RuntimeError):
 
 @dataclass(frozen=True)
 class SparkTables:
-    """The tables of a shop: `frames` hold the columns that are read, `names` all that there are, by title."""
+    """The tables of a shop, by title: `frames` hold the columns that are read, `names` all that there are."""
 
     spark: SparkSession
     place: str
+    declared: Mapping[str, type[Table]]
     frames: Mapping[str, DataFrame]
     names: Mapping[str, tuple[str, ...]]
     origins: Mapping[str, str]
+
+    @property
+    def keyed(self) -> tuple[str, ...]:
+        """Titles of the tables whose rows belong to a customer; products belong to everybody."""
+        return tuple(title for title in self.frames if title != Products.title)
 
     def with_frame(self, title: str, frame: DataFrame) -> SparkTables:
         """The same with other rows of one table."""
@@ -154,19 +162,21 @@ def told(error: Exception) -> str:
     """What an error of Spark says, and what caused it first, without the trace of calls in either language."""
     lines = [re.sub(r" *SQLSTATE: \w+$", "", line.strip()) for line in str(error).splitlines() if line.strip()]
     if "Traceback (most recent call last):" in lines:
-        return next((line for line in reversed(lines) if not line.startswith(("at ", "File "))), lines[0])
+        raised = next((line for line in reversed(lines) if not line.startswith(("at ", "File "))), lines[0])
+        return re.sub(r"^regulars(\.\w+)+: ", "", raised)
     causes = [found[1] for line in lines if (found := _CAUSE.match(line))]
     if causes:
         return causes[0] if causes[-1] == causes[0] else f"{causes[0]} ({causes[-1]})"
     return lines[0] if lines else type(error).__name__
 
 
-def open_tables(spark: SparkSession, place: str) -> SparkTables:
+def open_tables(spark: SparkSession, place: str, settings: Settings) -> SparkTables:
     """Opens the tables of a shop; nothing is read yet but what their columns are.
 
     Args:
         spark: the session.
         place: a folder, by its path or URI, or `spark:DATABASE`.
+        settings: of the shop; they say which tables of its own it may bring.
 
     Raises:
         DataError: if there are no orders, or a table cannot be opened.
@@ -174,16 +184,17 @@ def open_tables(spark: SparkSession, place: str) -> SparkTables:
     found: dict[str, DataFrame] = {}
     origins: dict[str, str] = {}
     findings: list[Finding] = []
-    for table in TABLES:
+    declared = {table.title: table for table in tables_of(settings)}
+    for title in declared:
         with telling():
-            there = _of_catalog(spark, place, table.title) if place.startswith(CATALOG) else {}
+            there = _of_catalog(spark, place, title) if place.startswith(CATALOG) else {}
             if not place.startswith(CATALOG):
-                there = _in_folder(spark, place, table.title, findings)
+                there = _in_folder(spark, place, title, findings)
         if len(there) > 1:
             problem = f"there are {' and '.join(there)} in {place}"
-            findings.append(_unreadable(table.title, problem, "Keep one of them."))
+            findings.append(_unreadable(title, problem, "Keep one of them."))
         for origin, frame in there.items():
-            found[table.title], origins[table.title] = frame, origin
+            found[title], origins[title] = frame, origin
     if Orders.title not in found and not findings:
         problem = f"there is no such table in {place}; found: {', '.join(found) or 'no table at all'}"
         advice = f"Bring {FORMS.format(Orders.title)}, or a table {Orders.title} of a database."
@@ -191,7 +202,8 @@ def open_tables(spark: SparkSession, place: str) -> SparkTables:
     if findings:
         raise DataError(by_importance(findings))
     names = {title: tuple(frame.columns) for title, frame in found.items()}
-    return SparkTables(spark, place, {title: _declared(title, frame) for title, frame in found.items()}, names, origins)
+    frames = {title: _declared(declared[title], frame) for title, frame in found.items()}
+    return SparkTables(spark, place, declared, frames, names, origins)
 
 
 def _of_catalog(spark: SparkSession, place: str, title: str) -> dict[str, DataFrame]:
@@ -239,13 +251,13 @@ def _unreadable(title: str, problem: str, advice: str) -> Finding:
     return Finding(title, "", "unreadable", "error", problem, advice=advice)
 
 
-def _declared(title: str, frame: DataFrame) -> DataFrame:
+def _declared(table: type[Table], frame: DataFrame) -> DataFrame:
     """The columns that are read, in the order they are declared."""
     from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
     from pyspark.sql.types import NullType
 
     kept = []
-    for column in next(table for table in TABLES if table.title == title).columns():
+    for column in table.columns():
         if column.name in frame.columns:
             nothing = isinstance(frame.schema[column.name].dataType, NullType)
             kept.append(F.col(column.name).cast("string").alias(column.name) if nothing else F.col(column.name))
@@ -255,16 +267,19 @@ def _declared(title: str, frame: DataFrame) -> DataFrame:
 def id_of(frame: DataFrame, name: str) -> Column:
     """The id in a column as the checks read it ('13085' for ' 13085 ', 13085 and 13085.0), null where there is none."""
     from pyspark.sql import functions as F  # noqa: N812
-    from pyspark.sql.types import DecimalType, FractionalType
+    from pyspark.sql.types import DecimalType, FractionalType, IntegralType
 
     column, type_ = F.col(name), frame.schema[name].dataType
     text = column.cast("string")
+    if isinstance(type_, IntegralType):
+        return text
     if isinstance(type_, FractionalType) and not isinstance(type_, DecimalType):
         whole = (F.floor(column) == column) & (F.abs(column) < MOST_EXACT)
         text = F.when(whole, column.cast("decimal(20, 0)").cast("string")).when(~F.isnan(column), text)
     trimmed = F.trim(text, F.lit(" \t\r\n"))
-    plain = F.regexp_replace(trimmed, r"^(-?\d+)\.0+\z", "$1")
-    return F.when(plain != "", plain)
+    # A pattern costs more than all else here, so only those are looked at that could be a whole number with a fraction.
+    whole_number = F.regexp_replace(trimmed, r"^(-?\d+)\.0+\z", "$1")
+    return F.when(F.contains(trimmed, F.lit(".0")), whole_number).when(trimmed != "", trimmed)
 
 
 def write(frame: DataFrame, out: str) -> None:

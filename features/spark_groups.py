@@ -4,8 +4,9 @@ The survey finds what no group can see: which columns have values anywhere, wher
 and for which reasons, and orders under two customers. A group then holds every row of its customers, in all tables, and
 what is lent to referrers among them: the order lines of those they referred, and the referrals by others of the same.
 Groups are told from another by a hash of the customer's id, so that a customer is in one group whatever table a row
-comes from. A group is worked on as Arrow columns in one piece; a customer with a million lines makes a large group and
-no slow one.
+comes from. Rows are packed before they are sent: all of a piece of a table that go to one group become one value, the
+bytes of Arrow's stream, so that Spark moves thousands of values in place of millions of rows. A customer with a million
+lines makes a large group and no slow one.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from regulars.features.batch import feature_names, features_of_frames, ids_of
+from regulars.features.batch import feature_names, features_of_frames
 from regulars.features.checks import Rule, rules
 from regulars.features.findings import DataError, Finding, by_importance
+from regulars.features.packing import Frames, as_stream, chunks, from_stream, packer, unpacked
 from regulars.features.parts import (
     REASON,
     SHARED,
@@ -32,6 +33,7 @@ from regulars.features.parts import (
     no_good_row,
 )
 from regulars.features.reader import EXAMPLES, TableReading
+from regulars.features.sent import SentSettings
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, NEVER
 from regulars.features.spark import SparkTables, id_of, refusal, telling
@@ -41,15 +43,14 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
     from pyspark.sql.types import StructType
 
-Frames = Mapping[str, pa.Table]
 Answer = Callable[[Frames, Sequence[str]], pa.Table]
 """What is asked of a group: its raw tables and the ids of its own customers in, rows out."""
 
 ROWS_A_GROUP = 200_000
-ROWS_CHECKED = 250_000
-"""Rows that are checked in one go."""
-KEYED = ("orders", "support", "customers", "contacts", "advocacy")
-"""Tables whose rows belong to a customer; products belong to everybody."""
+BUCKET = "_bucket"
+"""Column that names a row's group; no table of a shop's own can have one of that name."""
+PACKED = "bucket int, title string, own boolean, rows binary"
+"""The schema of packed rows, as Spark writes one."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def survey(tables: SparkTables, settings: Settings) -> Survey:
     readings = {}
     for title in tables.frames:
         mine = [part for part in parts if part.title == title]
-        readings[title], found = add_up(title, tables.origins[title], tables.names[title], mine)
+        readings[title], found = add_up(tables.declared[title], tables.origins[title], tables.names[title], mine)
         bad += found
         if readings[title].rows and not readings[title].used:
             unusable.append(no_good_row(title))
@@ -144,7 +145,10 @@ def _set_aside(
             aside[Orders.title] = told if others is None else others.unionByName(told)
             tables = tables.with_frame(Orders.title, keyed.join(shared, "which", "left_anti").select(*orders.columns))
     texts = {
-        title: frame.select(REASON, *(F.col(name).cast("string") for name in frame.columns if name != REASON))
+        title: frame.select(
+            F.col(REASON).alias(REASON if "reason" in frame.columns else "reason"),
+            *(F.col(name).cast("string") for name in frame.columns if name != REASON),
+        )
         for title, frame in aside.items()
     }
     return tables, texts
@@ -159,9 +163,12 @@ def _with_reason(frame: DataFrame) -> StructType:
 def _judge(
     title: str, origin: str, settings: Settings
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    sent = SentSettings.of(settings)
+
     def judge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        received = sent.received()
         for rows in chunks(batches):
-            yield from rows.append_column(REASON, bad_rows(title, origin, rows, settings)).to_batches()
+            yield from rows.append_column(REASON, bad_rows(title, origin, rows, received)).to_batches()
 
     return judge
 
@@ -192,23 +199,14 @@ def _parts(tables: SparkTables, settings: Settings) -> list[PartFound]:
 def _checker(
     title: str, origin: str, settings: Settings
 ) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    sent = SentSettings.of(settings)
+
     def check(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        received = sent.received()
         for rows in chunks(batches):
-            yield pa.RecordBatch.from_pydict({"found": [check_part(title, origin, rows, settings).as_json()]})
+            yield pa.RecordBatch.from_pydict({"found": [check_part(title, origin, rows, received).as_json()]})
 
     return check
-
-
-def chunks(batches: Iterable[pa.RecordBatch], most: int = ROWS_CHECKED) -> Iterator[pa.Table]:
-    """Batches put together until they hold `most` rows."""
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(map(len, held)) >= most:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held and sum(map(len, held)):
-        yield pa.Table.from_batches(held)
 
 
 def _orders_shared(orders: DataFrame) -> DataFrame:
@@ -248,11 +246,7 @@ def _products(tables: SparkTables) -> bytes | None:
     if Products.title not in tables.frames:
         return None
     with telling():
-        table = tables.frames[Products.title].toArrow()
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue().to_pybytes())
+        return as_stream(tables.frames[Products.title].toArrow())
 
 
 def features(found: Survey, settings: Settings, times: Sequence[int], groups: int | None = None) -> DataFrame:
@@ -264,11 +258,11 @@ def features(found: Survey, settings: Settings, times: Sequence[int], groups: in
         times: the moments, in microseconds of the shop's wall time.
         groups: of customers; None: so many that each has some 200,000 rows. The rows do not depend on it.
     """
-    given, alone = found.given, one_thread(settings)
+    given, sent = found.given, SentSettings.of(settings)
     moments = sorted(set(times))
 
     def answer(frames: Frames, own: Sequence[str]) -> pa.Table:
-        return features_of_frames(frames, alone, moments, given=given, own=own)
+        return features_of_frames(frames, sent.received(), moments, given=given, own=own)
 
     columns = [
         "customer_id string",
@@ -276,11 +270,6 @@ def features(found: Survey, settings: Settings, times: Sequence[int], groups: in
         *(f"{name} double" for name in feature_names(given, settings)),
     ]
     return ask_groups(found, answer, ", ".join(columns), groups)
-
-
-def one_thread(settings: Settings) -> Settings:
-    """The settings with one thread: a worker has one core for each group that it works on."""
-    return settings.model_copy(update={"train": settings.train.model_copy(update={"threads": 1})})
 
 
 def ask_groups(found: Survey, answer: Answer, schema: str, groups: int | None = None) -> DataFrame:
@@ -295,7 +284,12 @@ def ask_groups(found: Survey, answer: Answer, schema: str, groups: int | None = 
     with telling():
         count = _groups(found) if groups is None else groups
         rows = _grouped(found.tables, count)
-        asked = _asker(answer, found.products)
+        empty = {
+            title: frame.limit(0).toArrow()
+            for title, frame in found.tables.frames.items()
+            if title in found.tables.keyed
+        }
+        asked = _asker(answer, empty, found.products)
         return rows.repartitionById(count, "bucket").groupBy("bucket").applyInArrow(asked, schema)
 
 
@@ -304,11 +298,11 @@ def _groups(found: Survey) -> int:
     return max(math.ceil(found.rows / ROWS_A_GROUP), 2 * cores)
 
 
-def _asker(answer: Answer, products: bytes | None) -> Callable[[pa.Table], pa.Table]:
-    def ask(rows: pa.Table) -> pa.Table:
-        frames, own = _unpacked(rows)
+def _asker(answer: Answer, empty: Frames, products: bytes | None) -> Callable[[pa.Table], pa.Table]:
+    def ask(packed: pa.Table) -> pa.Table:
+        frames, own = unpacked(packed, empty)
         if products is not None:
-            frames[Products.title] = pa.ipc.open_stream(products).read_all()
+            frames[Products.title] = from_stream(products)
         try:
             return answer(frames, own)
         except DataError as error:
@@ -317,31 +311,17 @@ def _asker(answer: Answer, products: bytes | None) -> Callable[[pa.Table], pa.Ta
     return ask
 
 
-def _unpacked(rows: pa.Table) -> tuple[dict[str, pa.Table], list[str]]:
-    """The raw tables of a group, and the ids of its own customers."""
-    frames, names = {}, []
-    for title in KEYED:
-        if title in rows.column_names:
-            column = rows[title].combine_chunks()
-            there = pc.is_valid(column)
-            table = pa.Table.from_struct_array(column.filter(there))
-            frames[title] = table
-            names.append(table["customer_id"].filter(rows["own"].filter(there)))
-    return frames, ids_of(names)
-
-
 def _grouped(tables: SparkTables, count: int) -> DataFrame:
-    """Rows of all tables as (bucket, own, a struct for each table of which one is filled)."""
+    """The packed rows of all tables."""
     parts = []
-    for title in KEYED:
-        if title in tables.frames:
-            frame = tables.frames[title]
-            keyed = frame.withColumn("bucket", bucket_of(id_of(frame, "customer_id"), count))
-            parts.append(_packed(keyed.where("bucket is not null"), title, frame.columns, own=True))
+    for title in tables.keyed:
+        frame = tables.frames[title]
+        keyed = frame.withColumn(BUCKET, bucket_of(id_of(frame, "customer_id"), count))
+        parts.append(_packed(keyed, title, frame.columns, own=True))
     parts += _lent(tables, count)
     rows = parts[0]
     for part in parts[1:]:
-        rows = rows.unionByName(part, allowMissingColumns=True)
+        rows = rows.union(part)
     return rows
 
 
@@ -353,9 +333,8 @@ def bucket_of(key: Column, count: int) -> Column:
 
 
 def _packed(frame: DataFrame, title: str, columns: Sequence[str], *, own: bool) -> DataFrame:
-    from pyspark.sql import functions as F  # noqa: N812
-
-    return frame.select("bucket", F.lit(own).alias("own"), F.struct(*columns).alias(title))
+    """Rows of one table, which have a BUCKET, as (bucket, title, own, rows); see `packing`."""
+    return frame.select(BUCKET, *columns).mapInArrow(packer(title, BUCKET, own=own), PACKED)
 
 
 def referrals(tables: SparkTables) -> DataFrame | None:
@@ -377,10 +356,10 @@ def _lent(tables: SparkTables, count: int) -> list[DataFrame]:
         return []
     told = told.withColumn("home", bucket_of(F.col("by"), count))
     # Two referrers in one group ask for the same rows once, and rows that are there already are not lent.
-    asked = told.select("new", F.col("home").alias("bucket")).distinct()
-    heard = asked.union(told.select("new", bucket_of(F.col("new"), count).alias("bucket"))).distinct()
-    words = told.join(heard, "new").where("bucket <> home")
+    asked = told.select("new", F.col("home").alias(BUCKET)).distinct()
+    heard = asked.union(told.select("new", bucket_of(F.col("new"), count).alias(BUCKET))).distinct()
+    words = told.join(heard, "new").where(F.col(BUCKET) != F.col("home"))
     lines = orders.withColumn("new", id_of(orders, "customer_id")).join(asked, "new")
-    lines = lines.where(F.col("bucket") != bucket_of(F.col("new"), count))
+    lines = lines.where(F.col(BUCKET) != bucket_of(F.col("new"), count))
     columns = tables.frames[Advocacy.title].columns
     return [_packed(words, Advocacy.title, columns, own=False), _packed(lines, Orders.title, orders.columns, own=False)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from regulars.features.spark import SparkTables, id_of, telling
-from regulars.features.spark_groups import KEYED, referrals
+from regulars.features.spark_groups import referrals
 from regulars.features.tables import Orders
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def take_sample(tables: SparkTables, customers: int, seed: int, folder: Path) ->
         taken = chosen if edge is None else _with_referrals(tables, chosen).persist()
         count = total if edge is None else taken.count()
         for title, frame in tables.frames.items():
-            rows = frame if edge is None or title not in KEYED else _of_these(frame, taken, title, edge, seed)
+            rows = frame if edge is None or title not in tables.keyed else _of_these(frame, taken, title, edge, seed)
             pq.write_table(rows.toArrow(), folder / f"{title}.parquet")
         if edge is not None:
             taken.unpersist()
@@ -69,7 +69,7 @@ def take_sample(tables: SparkTables, customers: int, seed: int, folder: Path) ->
 
 def _everybody(tables: SparkTables) -> DataFrame:
     """Ids of all customers."""
-    there = [tables.frames[title] for title in KEYED if title in tables.frames]
+    there = [tables.frames[title] for title in tables.keyed]
     ids = [frame.select(id_of(frame, "customer_id").alias("id")).where("id is not null") for frame in there]
     return reduce(lambda one, other: one.union(other), ids).distinct()
 
@@ -99,9 +99,10 @@ def _with_referrals(tables: SparkTables, chosen: DataFrame) -> DataFrame:
 
 def _of_these(frame: DataFrame, taken: DataFrame, title: str, edge: int, seed: int) -> DataFrame:
     """The rows of those taken, and of guests in the same share."""
-    keyed = frame.withColumn("id", id_of(frame, "customer_id"))
-    rows = keyed.join(taken, "id", "left_semi").select(*frame.columns)
+    # A table of the shop's own may have a column `id`, and none that begins with _.
+    keyed = frame.withColumn("_id", id_of(frame, "customer_id"))
+    rows = keyed.join(taken.withColumnRenamed("id", "_id"), "_id", "left_semi").select(*frame.columns)
     if title != Orders.title:
         return rows
-    guests = keyed.where("id is null").withColumn("id", id_of(frame, "order_id"))
-    return rows.union(guests.where(_hash("id", seed) <= edge).select(*frame.columns))
+    guests = keyed.where("_id is null").withColumn("_id", id_of(frame, "order_id"))
+    return rows.union(guests.where(_hash("_id", seed) <= edge).select(*frame.columns))

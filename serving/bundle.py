@@ -181,9 +181,9 @@ def bundle_files(bundle: Bundle) -> dict[str, bytes]:
     return _files(bundle)
 
 
-def bundle_of(files: Mapping[str, bytes]) -> Bundle:
-    """The bundle of what `bundle_files` gave."""
-    return _bundle(files, None)
+def bundle_of(files: Mapping[str, bytes], settings: Settings | None = None) -> Bundle:
+    """The bundle of what `bundle_files` gave; settings as `load_bundle` takes them."""
+    return _bundle(files, settings)
 
 
 def _files(bundle: Bundle) -> dict[str, bytes]:

@@ -16,8 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from regulars.features.batch import shop_of_frames
+from regulars.features.own import OwnChangedWarning
+from regulars.features.sent import SentSettings
 from regulars.features.settings import Settings
-from regulars.features.spark_groups import Survey, ask_groups, one_thread
+from regulars.features.spark_groups import Survey, ask_groups
 from regulars.serving.bundle import Bundle, bundle_files, bundle_of
 from regulars.serving.columns import SCHEMA
 from regulars.serving.known import known_since
@@ -55,11 +57,12 @@ def scores(
     """
     if bundle.context.churn_quantiles is None or not len(bundle.context.churn_quantiles):
         raise ValueError("the bundle holds no quantiles of churn, without which a group cannot tell a percentile")
-    files, given, alone = bundle_files(bundle), found.given, one_thread(settings)
+    files, given, sent = bundle_files(bundle), found.given, SentSettings.of(settings)
     digest = _digest(files)
 
     def answer(frames: Mapping[str, pa.Table], own: Sequence[str]) -> pa.Table:
-        shop = shop_of_frames(frames, alone, given)
+        received = sent.received()
+        shop = shop_of_frames(frames, received, given)
         if shop is None:
             return SCHEMA.empty_table()
         wanted = set(own)
@@ -68,17 +71,18 @@ def scores(
         if not only:
             return SCHEMA.empty_table()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGivenWarning)  # it is told once, where the command was given
-            return as_arrow(_predictor(digest, files).score(shop, as_of, top=top, only=only))
+            for told_once in (NotGivenWarning, OwnChangedWarning):  # where the command was given
+                warnings.simplefilter("ignore", told_once)
+            return as_arrow(_predictor(digest, files, received).score(shop, as_of, top=top, only=only))
 
     return ask_groups(found, answer, _schema(SCHEMA), groups)
 
 
-def _predictor(digest: str, files: Mapping[str, bytes]) -> Predictor:
+def _predictor(digest: str, files: Mapping[str, bytes], settings: Settings) -> Predictor:
     """The predictor of these files, read once in the life of a worker process."""
     if digest not in _loaded:
         _loaded.clear()
-        _loaded[digest] = Predictor(bundle_of(files))
+        _loaded[digest] = Predictor(bundle_of(files, settings))
     return _loaded[digest]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import warnings
@@ -26,6 +27,7 @@ from regulars.features.own import OwnChangedWarning, forget, own_of
 from regulars.features.own_checks import OwnError, OwnFeatureError
 from regulars.features.readiness import readiness
 from regulars.features.reading import inspect, read_shop
+from regulars.features.sent import SentSettings
 from regulars.features.settings import Settings, SettingsError, read_settings, with_own
 from regulars.features.shop import DAY, Shop, as_time
 from regulars.features.table import FeatureTable, feature_table, features_of
@@ -373,6 +375,20 @@ def test_a_file_changed_while_it_is_in_use_is_told_of_and_can_be_run_anew(write:
         assert own_of(chosen) is before
     forget()
     assert [one.name for one in describe_own(chosen)][-1] == "goods_seen"
+
+
+def test_settings_bring_their_files_where_the_disk_has_none_or_others(write: Write, tmp_path: Path) -> None:
+    chosen = write(VISITS)
+    sent = [SentSettings.of(chosen)]
+    (tmp_path / "mine.py").write_text(VISITS.replace("products_seen", "goods_seen"))
+    forget()
+    sent.append(SentSettings.of(chosen))
+    (tmp_path / "mine.py").unlink()
+    for one, name in zip([*sent, sent[0]], ("products_seen", "goods_seen", "products_seen"), strict=True):
+        received = one.received()
+        assert [feature.name for feature in describe_own(received)][-1] == name
+        assert own_of(received).modules[0].sha256 == hashlib.sha256(one.sources[str(tmp_path / "mine.py")]).hexdigest()
+    assert sent[0].received().train.threads == 1
 
 
 def test_a_module_is_taken_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

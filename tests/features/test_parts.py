@@ -10,6 +10,7 @@ import pytest
 from regulars.features.parts import PartFound, add_up, bad_rows, check_columns, check_part
 from regulars.features.reading import inspect
 from regulars.features.settings import Settings
+from regulars.features.tables import Orders
 
 SETTINGS = Settings()
 ORDERS = pa.table(
@@ -31,7 +32,7 @@ def parts(size: int) -> list[PartFound]:
 @pytest.mark.parametrize("size", [1, 2, 4, 6])
 def test_parts_add_up_to_the_whole(size: int) -> None:
     told = [PartFound.from_json(part.as_json()) for part in parts(size)]
-    reading, findings = add_up("orders", "orders.csv", ORDERS.column_names, told)
+    reading, findings = add_up(Orders, "orders.csv", ORDERS.column_names, told)
     whole = inspect({"orders": ORDERS}, SETTINGS)
     expected = whole.table("orders")
     assert expected is not None
@@ -41,7 +42,7 @@ def test_parts_add_up_to_the_whole(size: int) -> None:
 
 
 def test_a_row_is_named_by_its_ids_and_its_moment() -> None:
-    _, findings = add_up("orders", "orders.csv", ORDERS.column_names, parts(2))
+    _, findings = add_up(Orders, "orders.csv", ORDERS.column_names, parts(2))
     told = {finding.rule: finding for finding in findings}
     assert told["number"].examples == ("row of customer_id 'b', order_id '2', ordered_at 'yesterday': '1,5'",)
     assert told["missing"].examples == ("row of customer_id 'd', ordered_at '2024-01-01': empty",)
@@ -70,7 +71,7 @@ def test_columns_are_judged_without_rows() -> None:
 
 
 def test_no_rows_are_nothing_bad() -> None:
-    reading, findings = add_up("orders", "orders.csv", ORDERS.column_names, [])
+    reading, findings = add_up(Orders, "orders.csv", ORDERS.column_names, [])
     assert (reading.rows, reading.given, findings) == (0, (), [])
 
 
