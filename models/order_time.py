@@ -8,9 +8,10 @@ Ranking customers is easy; the level is not, because shops have seasons. A tree 
 that autumn is busy, but from a single autumn it cannot know which part of that was the season and which part chance
 or growth. So two hazards are fitted, one that sees the season and one that does not, and the first is believed in
 proportion to how much of a second year the shop's history holds. Where the history is short or holds few orders, both
-give way to the buy-till-you-die model, which needs four numbers only: trees that have seen nothing but the weeks
-before Christmas expect Christmas to go on. For the same reason the level leans on that model's, whose rates are
-averages over each customer's whole history, as far as the season is not yet known.
+give way to the buy-till-you-die model, which needs four numbers only, with what the shop's data say against it in a
+few more (`linear_hazard`): trees that have seen nothing but the weeks before Christmas expect Christmas to go on. For
+the same reason the level leans on that of the buy-till-you-die model alone, whose rates are averages over each
+customer's whole history, as far as the season is not yet known.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from regulars.models.hazard_rows import (
     histories,
     unfold,
 )
+from regulars.models.linear_hazard import LinearHazard
 from regulars.models.reasons import churn_reasons
 from regulars.models.state import State, dict_part
 from regulars.models.trees import (
@@ -121,6 +123,8 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         growths = self._hazard_growths(table, rows) | self._pace_growth(table, labels)
         grown = dict(zip(growths, grow_all(list(growths.values()), self.threads), strict=True))
         self.flat_, self.season_, self.pace_ = (grown.get(name) for name in ("flat", "season", "pace"))
+        learnable = 0 < rows.ordered.sum() < len(rows.row)
+        self.linear_ = LinearHazard.fit(table, bgnbd_hazards(self.bgnbd_, table), rows) if learnable else None
         self.usual_pace_ = usual_pace(labels)
         self.level_shift_ = 0.0
         self.level_shift_ = self._find_level_shift(table.take(table.moment == table.moment.max()))
@@ -229,7 +233,11 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
 
     def _logits(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> F64:
         """(n,) log odds of an order in the interval: trees and buy-till-you-die, each as far as it is believed."""
-        found = (1 - self.tree_weight_) * logit(by_bgnbd[:, interval]) + self.level_shift_
+        if self.linear_ is None:
+            found = logit(by_bgnbd[:, interval])
+        else:
+            found = self.linear_.log_odds(table, by_bgnbd, interval)
+        found = (1 - self.tree_weight_) * found + self.level_shift_
         if self.tree_weight_ == 0:
             return found
         inputs = self._inputs(table, by_bgnbd, interval)
@@ -249,6 +257,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             "parameters": self.get_params(),
             "names": list(self.names_),
             "bgnbd": self.bgnbd_.to_dict(),
+            "linear": None if self.linear_ is None else self.linear_.to_dict(),
             "season_weight": self.season_weight_,
             "tree_weight": self.tree_weight_,
             "usual_pace": self.usual_pace_,
@@ -263,6 +272,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         model = cls(**numbers["parameters"])
         model.names_ = tuple(numbers["names"])
         model.bgnbd_ = BgNbd.from_dict(numbers["bgnbd"])
+        model.linear_ = None if numbers["linear"] is None else LinearHazard.from_dict(numbers["linear"])
         model.season_weight_, model.tree_weight_ = numbers["season_weight"], numbers["tree_weight"]
         model.usual_pace_, model.level_shift_ = numbers["usual_pace"], numbers["level_shift"]
         model.flat_, model.season_, model.pace_ = (booster_part(state, name) for name in ("flat", "season", "pace"))
