@@ -32,18 +32,29 @@ def progress(doing: str, of_what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class _Lines:
-    """A line whenever the last is some seconds old; the end is told by others."""
+    """A line whenever the last is some seconds old; the end is told by others.
+
+    The pace is that since the first word of it: what was done before (by a run that was stopped, or to read the tables)
+    says nothing of what is to come.
+    """
 
     def __init__(self, doing: str, of_what: str) -> None:
         self._doing, self._of_what = doing, of_what
-        self._began = self._told = time.perf_counter()
+        self._first: tuple[float, int] | None = None
+        self._told = time.perf_counter()
 
     def __call__(self, done: int, of: int) -> None:
         now = time.perf_counter()
-        if not 0 < done < of or now - self._told < EVERY_SECONDS:
+        if self._first is None:
+            self._first = now, done
+        begun, before = self._first
+        if done >= of or now - self._told < EVERY_SECONDS:
             return
         self._told = now
-        left = (now - self._began) / done * (of - done)
+        if done == before:
+            say(f"{self._doing}: {done:,} of {of:,} {self._of_what}")
+            return
+        left = (now - begun) / (done - before) * (of - done)
         say(f"{self._doing}: {done:,} of {of:,} {self._of_what}, about {_span(left)} to go")
 
 

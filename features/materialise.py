@@ -180,6 +180,8 @@ class _Job:
     def run(self, source: Where, work: Path, *, careful: bool) -> Written:
         """Works through all chunks that are not done."""
         with open_scan(source, self.settings, self.titles, careful=careful, set_aside=self.set_aside) as scan:
+            if self.progress is not None:
+                self.progress(0, len(scan))  # everything is read and checked, which may have taken a while
             features = features_given(self.features, scan.given)
             for ranges, staged in self._batches(scan, work):
                 self._batch(scan, ranges, staged, work, features)
