@@ -60,7 +60,7 @@ def test_parts_are_the_whole(given_frames: Frames) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(frames())
 def test_parts_of_many_are_the_whole(given_frames: Frames) -> None:
     assert_parts_are_whole(given_frames)

@@ -45,7 +45,7 @@ def test_it_is_the_shop_that_duckdb_reads(given_frames: Frames) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(frames())
 def test_many_are_the_shops_that_duckdb_reads(given_frames: Frames) -> None:
     assert_read_alike(given_frames)
