@@ -144,9 +144,7 @@ def _latest_days(first: int, end: int, time: I64, held: I64) -> int:
 
 
 @njit(cache=True, nogil=True)
-def shorter_gaps(
-    first: I64, end: I64, time: I64, earlier: I64, moment: I64, most: int, in_time_order: bool
-) -> I64:
+def shorter_gaps(first: I64, end: I64, time: I64, earlier: I64, moment: I64, most: int, in_time_order: bool) -> I64:
     """Of the last `most` gaps between days: how many are shorter than the days since the last one, and how many in all.
 
     Returns (m, 2).

@@ -72,21 +72,26 @@ def _scaled(values: F64, scale: int, otherwise: int) -> I64:
 
 
 @njit(cache=True, nogil=True)
-def moments_within(moments: I64, low: int, end: int, may_lack: bool) -> bool:
-    """Whether all moments lie in [low, end); where one may be missing, `NEVER` too."""
-    for moment in moments:  # noqa: SIM110 - Numba knows no generators
-        if not low <= moment < end and not (may_lack and moment == NEVER):
-            return False
-    return True
+def moments_within(moments: I64, low: int, end: int, may_lack: bool) -> int:
+    """How many moments are given, all of them in [low, end); -1 if one is not, or one is `NEVER` and may not lack."""
+    given = 0
+    for moment in moments:
+        if low <= moment < end:
+            given += 1
+        elif not (may_lack and moment == NEVER):
+            return -1
+    return given
 
 
 @njit(cache=True, nogil=True)
-def numbers_within(values: F64, low: float, high: float) -> bool:
-    """Whether no value lies outside of [low, high]; one that is missing does not."""
-    for value in values:  # noqa: SIM110 - Numba knows no generators
+def numbers_within(values: F64, low: float, high: float) -> int:
+    """How many values are given, all of them in [low, high]; -1 if one is not."""
+    given = 0
+    for value in values:
         if value < low or value > high:
-            return False
-    return True
+            return -1
+        given += not np.isnan(value)
+    return given
 
 
 def units(values: F64, scale: int, otherwise: int) -> I64:

@@ -112,12 +112,14 @@ class _SmallTable:
         self.size = len(frame)
         declared = _declared(table)
         self.columns: dict[str, Any] = {}
+        self.given: set[str] = set()
         for name, column in _columns(frame):
             if name in declared:
                 if name in self.columns:
                     raise NotPlainError
-                self.columns[name] = _read(declared[name], column, zone)
-        self.given = frozenset(name for name, values in self.columns.items() if _any(values))
+                self.columns[name], given = _read(declared[name], column, zone)
+                if given:
+                    self.given.add(name)
         self.dated = declared[table.happened].required
         for name, declaration in declared.items():
             if declaration.required and (name not in self.columns or (self.size and name not in self.given)):
@@ -171,15 +173,6 @@ def _declared(table: type[Table]) -> dict[str, Column]:
     return _DECLARED[table]
 
 
-def _any(values: Any) -> bool:
-    """Whether a column has any value: texts are lists with None, moments have `NEVER`, numbers NaN."""
-    if isinstance(values, list):
-        return any(value is not None for value in values)
-    if values.dtype == np.int64:
-        return bool((values != NEVER).any())
-    return not bool(np.isnan(values).all())
-
-
 def _columns(frame: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
     """The columns as arrays. To make a Series of each would cost more than all that is done with it here."""
     arrays = getattr(frame, "_iter_column_arrays", None)
@@ -194,7 +187,8 @@ def _titles(columns: Any) -> list[Any]:
     return found
 
 
-def _read(column: Column, array: Any, zone: str) -> Any:
+def _read(column: Column, array: Any, zone: str) -> tuple[Any, bool]:
+    """A column's values and whether there are any: texts are lists with None, moments have `NEVER`, numbers NaN."""
     if column.kind in _IDS:
         return _texts(column, array)
     if column.kind is Kind.CHOICE:
@@ -206,12 +200,12 @@ def _read(column: Column, array: Any, zone: str) -> Any:
     return _numbers(column, array)
 
 
-def _texts(column: Column, array: Any) -> list[str | None]:
+def _texts(column: Column, array: Any) -> tuple[list[str | None], bool]:
     dtype = array.dtype
     values: list[str | None]
     if isinstance(dtype, np.dtype):
         if dtype.kind in "iu":
-            return list(map(str, array.tolist()))
+            return list(map(str, array.tolist())), len(array) > 0
         if dtype.kind != "O":
             raise NotPlainError
         values = [
@@ -228,7 +222,7 @@ def _texts(column: Column, array: Any) -> list[str | None]:
         distinct.discard(None)
     if not all(map(_is_plain, cast(set[str], distinct))):
         raise NotPlainError
-    return values
+    return values, len(distinct) > 0
 
 
 def _absent(value: Any) -> bool:
@@ -245,15 +239,16 @@ def _is_plain(text: str) -> bool:
     return not (text[-1] == "0" and text.rstrip("0")[-1:] == ".")
 
 
-def _choices(column: Column, array: Any) -> F64:
+def _choices(column: Column, array: Any) -> tuple[F64, bool]:
     places: dict[str | None, float] = {word: float(at) for at, word in enumerate(column.choices)} | {None: np.nan}
+    texts, given = _texts(column, array)
     try:
-        return np.array([places[text] for text in _texts(column, array)], dtype=np.float64)
+        return np.array([places[text] for text in texts], dtype=np.float64), given
     except KeyError as error:
         raise NotPlainError from error
 
 
-def _moments(column: Column, array: Any, zone: str) -> I64:
+def _moments(column: Column, array: Any, zone: str) -> tuple[I64, bool]:
     if getattr(array.dtype, "tz", None) is not None:
         array = array.tz_convert(zone).tz_localize(None)
     if array.dtype.kind != "M":
@@ -262,18 +257,21 @@ def _moments(column: Column, array: Any, zone: str) -> I64:
     if column.kind is Kind.DATE:
         values = np.where(values == NEVER, NEVER, values // DAY * DAY)
     low = FIRST_MOMENT if column.kind is Kind.TIME else FIRST_DAY
-    if not plain.moments_within(values, low, END_OF_MOMENTS, not column.required):
+    given = plain.moments_within(values, low, END_OF_MOMENTS, not column.required)
+    if given < 0:
         raise NotPlainError
-    return values
+    return values, given > 0
 
 
-def _flags(array: Any) -> F64:
+def _flags(array: Any) -> tuple[F64, bool]:
     if array.dtype.kind == "b":
-        return _floats(array)
+        values = _floats(array)
+        return values, not bool(np.isnan(values).all())
     if array.dtype.kind != "O":
         raise NotPlainError
     flags = [value if isinstance(value, bool) else None for value in array if isinstance(value, bool) or _absent(value)]
-    return np.array([np.nan if flag is None else float(flag) for flag in flags], dtype=np.float64)
+    given = any(flag is not None for flag in flags)
+    return np.array([np.nan if flag is None else float(flag) for flag in flags], dtype=np.float64), given
 
 
 def _floats(array: Any) -> F64:
@@ -286,7 +284,7 @@ def _floats(array: Any) -> F64:
     return found
 
 
-def _numbers(column: Column, array: Any) -> F64:
+def _numbers(column: Column, array: Any) -> tuple[F64, bool]:
     # The shortest text of a float of another width is another decimal.
     if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and array.dtype.itemsize != 8):
         raise NotPlainError
@@ -294,9 +292,10 @@ def _numbers(column: Column, array: Any) -> F64:
     most = MOST_MONEY if column.kind is Kind.MONEY else MOST_NUMBER
     low = column.low if column.low is not None else -most
     high = column.high if column.high is not None else most
-    if not plain.numbers_within(values, float(low), float(high)):
+    given = plain.numbers_within(values, float(low), float(high))
+    if given < 0:
         raise NotPlainError
-    return values
+    return values, given > 0
 
 
 class _Codes:
