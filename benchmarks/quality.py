@@ -54,7 +54,8 @@ class Run:
     def scene(self) -> Scene:
         """The question's data, read when first needed."""
         if self._scene is None:
-            self._scene = Scene(logs_of(self.question.dataset), self.question.moment, self.question.settings)
+            asked = self.question
+            self._scene = Scene(logs_of(asked.dataset), asked.moment, asked.settings, asked.horizon)
         return self._scene
 
     def is_fresh(self, name: str, key: str) -> bool:
@@ -68,13 +69,15 @@ class Run:
 
     def data(self) -> None:
         """The truth, and what peers may see."""
-        features = digest(ROOT / "features", ROOT / "datasets", HERE / "quality_data.py", *_files(self.question.dataset))
+        features = digest(
+            ROOT / "features", ROOT / "datasets", HERE / "quality_data.py", *_files(self.question.dataset)
+        )
         if not self.is_fresh("data", features):
             with Clock() as clock:
                 truth_frame(self.scene).to_parquet(self.question.folder / "truth.parquet")
                 write_peers_inputs(self.question, self.scene)
             self.keep("data", features, **clock.told)
-            self.say("data", clock)
+            self.say("data", clock.told)
 
     def ours(self) -> None:
         """Our recipes and the baselines that the package has."""
@@ -85,7 +88,7 @@ class Run:
             self._write(quality_ours.answers(self.scene))
         (self.question.folder / "chosen.json").unlink(missing_ok=True)
         self.keep("ours", key, **clock.told)
-        self.say("ours", clock)
+        self.say("ours", clock.told)
 
     def choice(self) -> None:
         """Which recipes `train` would take at the cutoff."""
@@ -97,7 +100,7 @@ class Run:
             if winners["order_times"] != "order_time":
                 self._write(quality_ours.answers(self.scene, by=winners["order_times"]))
         self.keep("chosen", key, winners=winners, **clock.told)
-        self.say(f"choice: {winners}", clock)
+        self.say(f"choice: {winners}", clock.told)
 
     def _write(self, answers: quality_ours.Answers) -> None:
         for name, (frame, survival) in quality_ours.frames(self.scene, answers).items():
@@ -107,7 +110,7 @@ class Run:
 
     def peer(self, name: str) -> None:
         """A peer, in a process and, where it needs one, an environment of its own."""
-        python = PYTHON.get(name.split("_")[0], Path(sys.executable))
+        python = PYTHON.get(name.split("_", maxsplit=1)[0], Path(sys.executable))
         if not python.exists():
             print(f"  {name} is left out: there is no {python.relative_to(ROOT)} (see quality_peers.py)")
             return
@@ -126,7 +129,9 @@ class Run:
         told = json.loads(done.stdout.strip().splitlines()[-1])
         (self.question.inputs / f"{name}.parquet").replace(self.question.folder / f"{name}.parquet")
         self.keep(name, key, **told)
-        print(f"  {name}: {told['seconds']:.1f} s ({told['cpu_seconds']:.1f} s of processor) {told['note']}", flush=True)
+        print(
+            f"  {name}: {told['seconds']:.1f} s ({told['cpu_seconds']:.1f} s of processor) {told['note']}", flush=True
+        )
 
     def say(self, what: str, clock: Clock) -> None:
         """A line on the screen."""
@@ -151,7 +156,7 @@ def _files(dataset: str) -> list[Path]:
 
 def _our_key(question: Question) -> str:
     code = [ROOT / name for name in ("features", "models", "training")]
-    return digest(*code, HERE / "quality_ours.py", HERE / "quality_data.py", *_files(question.dataset))
+    return digest(*code, HERE / "quality_ours.py", *_files(question.dataset))
 
 
 OURS = ("ours", "choice")

@@ -1,7 +1,7 @@
 """What is asked in benchmarks/quality.py: shops, cutoffs, what was known before each, and what came.
 
-Online Retail II (Chen, CC BY 4.0), the CDNOW sample (Fader and Hardie), and simulated shops with and without an effect of
-support on leaving. Both public files are read by the package's own loaders.
+Online Retail II (Chen, CC BY 4.0), the CDNOW sample (Fader and Hardie), and simulated shops with and without an effect
+of support on leaving. Both public files are read by the package's own loaders.
 
 What peers may see lies in the folder `inputs` of a question, as Parquet: nothing in it is of the cutoff or later. The
 truth lies beside it, and no peer is told where.
@@ -9,8 +9,10 @@ truth lies beside it, and no peer is told where.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -35,7 +37,8 @@ from regulars.training.labels import Outcomes
 from regulars.training.snapshots import TrainingSet, customers_at, training_set
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data"
+DATA = Path(os.environ.get("REGULARS_DATA", ROOT.parent / "shared" / "data"))
+"""Public files: online_retail_ii/online_retail_II.csv.gz and cdnow/sample.parquet."""
 BUILD = ROOT / "build" / "bench"
 CUTOFFS: dict[str, dict[int, tuple[str, ...]]] = {
     "online-retail-ii": {
@@ -48,6 +51,8 @@ CUTOFFS: dict[str, dict[int, tuple[str, ...]]] = {
     "simulated-no-effect": {90: ("2024-10-03", "2025-01-01", "2025-04-01", "2025-06-30")},
 }
 """Cutoffs of each data set by horizon in days; each window ends within the data."""
+TRAINED_FOR = {"cdnow": 90}
+"""Horizon in days of the settings, where no window of the one that is asked about is over at the cutoff."""
 SIMULATED_CUSTOMERS = 10_000
 
 
@@ -76,8 +81,8 @@ class Question:
 
     @property
     def settings(self) -> Settings:
-        """Defaults, with this horizon."""
-        return settings_of(self.horizon)
+        """Defaults, with this horizon or the one that is trained for."""
+        return settings_of(TRAINED_FOR.get(self.dataset, self.horizon))
 
     def __str__(self) -> str:
         return f"{self.dataset}, {self.horizon} days from {self.cutoff}"
@@ -134,12 +139,13 @@ def logs_of(dataset: str) -> Logs:
 
 
 class Scene:
-    """A question's data: what may be learnt from, who is asked about, and what came."""
+    """A question's data: what may be learnt from, who is asked about, and for how many days from the cutoff."""
 
-    def __init__(self, logs: Logs, moment: int, settings: Settings) -> None:
+    def __init__(self, logs: Logs, moment: int, settings: Settings, horizon: int | None = None) -> None:
         self.logs = Logs(logs.shop, settings) if logs.settings != settings else logs
         self.moment = moment
         self.settings = settings
+        self.horizon = horizon or settings.churn.horizon_days
 
     @cached_property
     def asked(self) -> Moments:
@@ -159,10 +165,10 @@ class Scene:
 
 def truth_frame(scene: Scene) -> pd.DataFrame:
     """A row for each customer who is asked about: what came in the window."""
-    horizon, asked = scene.settings.churn.horizon_days, scene.asked
+    horizon, asked = scene.horizon, scene.asked
     window_end = scene.moment + days(horizon)
     if window_end > scene.logs.shop.end:
-        raise SystemExit(f"the window from {iso(scene.moment)} is not over: the data ends at {iso(scene.logs.shop.end)}")
+        raise SystemExit(f"the window from {iso(scene.moment)} ends after the data, at {iso(scene.logs.shop.end)}")
     outcomes = Outcomes(scene.logs, window_end)
     to_next = outcomes.days_to_next_order(asked)
     return pd.DataFrame(
@@ -182,7 +188,7 @@ def learn_days(scene: Scene) -> int:
     """
     orders = scene.logs.orders
     history = (scene.moment - int(orders.time[orders.visible < scene.moment].min())) // DAY
-    horizon = scene.settings.churn.horizon_days
+    horizon = scene.horizon
     return horizon if history >= horizon + horizon // 3 else int(history // 2)
 
 
@@ -226,9 +232,12 @@ def _orders_frame(scene: Scene) -> pd.DataFrame:
 
 
 def digest(*paths: Path) -> str:
-    """SHA-256 of files, and of the Python files below folders."""
+    """SHA-256 of files, and of the Python files below folders; how code is laid out does not count."""
     found = hashlib.sha256()
     for path in paths:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            found.update(file.name.encode() + b"\0" + file.read_bytes())
+            content = file.read_bytes()
+            if file.suffix == ".py":
+                content = ast.dump(ast.parse(content)).encode()
+            found.update(file.name.encode() + b"\0" + content)
     return found.hexdigest()

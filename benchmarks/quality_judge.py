@@ -64,7 +64,8 @@ def measures(told: Told, truth: pd.DataFrame, horizon: int) -> dict[str, Measure
     if "margin" in says:
         expected = says["margin"].to_numpy(float)
         found |= {
-            f"margin_{name}": Measure(statistic, (came["margin"], expected)) for name, statistic in VALUE_METRICS.items()
+            f"margin_{name}": Measure(statistic, (came["margin"], expected))
+            for name, statistic in VALUE_METRICS.items()
         }
         found["total_margin_ratio"] = Measure(ratio_of_sums, (expected, came["margin"]))
     if "margin_low" in says:
@@ -120,11 +121,13 @@ def judge(question: Question) -> list[dict[str, Any]]:
         if found["key"] == key:
             return list(found["records"])
     records = _judge(question, models(folder), pd.read_parquet(folder / "truth.parquet"))
-    kept.write_text(json.dumps({"key": key, "records": records}), encoding="utf-8")
+    records = [{name: _plain(value) for name, value in record.items()} for record in records]
+    kept.write_text(json.dumps({"key": key, "records": records}, allow_nan=False), encoding="utf-8")
     return records
 
 
 def _judge(question: Question, told: Mapping[str, Told], truth: pd.DataFrame) -> list[dict[str, Any]]:
+    whose = {**vars(question), "n": len(truth)}
     weights = list(resampled_weights(len(truth), SAMPLES, seed=0))
     records: list[dict[str, Any]] = []
     drawn: dict[tuple[str, str], tuple[float, F64]] = {}
@@ -135,33 +138,27 @@ def _judge(question: Question, told: Mapping[str, Told], truth: pd.DataFrame) ->
             value = float(statistic(*arrays))
             each = np.concatenate([np.atleast_1d(statistic(*arrays, weights=w)) for w in weights])
             drawn[model, metric] = value, each
-            record = {
-                **{"dataset": question.dataset, "horizon": question.horizon, "cutoff": question.cutoff},
-                **{"model": model, "metric": metric, "n": len(truth), "value": value},
-                **dict(zip(("low", "high"), _ends(each), strict=True)),
-            }
+            record = whose | {"model": model, "metric": metric, "value": value} | _ends(each)
             if model != OURS and (OURS, metric) in drawn:
                 our_value, ours = drawn[OURS, metric]
-                ends = dict(zip(("gap_low", "gap_high"), _ends(ours - each), strict=True))
-                record |= {"gap": our_value - value, **ends}
+                record |= {"gap": our_value - value} | _ends(ours - each, "gap_")
             records.append(record)
         if "churn" in said.frame:
             floor = metrics.calibration_noise_floor(said.frame["churn"].to_numpy(float))
-            records.append({**records[-1], "metric": "calibration_noise_floor", "value": floor} | dict.fromkeys(NO_ENDS))
+            records.append(whose | {"model": model, "metric": "calibration_noise_floor", "value": floor})
     share = float((truth["orders"] == 0).mean())
-    records.append({**records[0], "model": "what came", "metric": "mean_churn", "value": share} | dict.fromkeys(NO_ENDS))
+    records.append(whose | {"model": "what came", "metric": "mean_churn", "value": share})
     return records
 
 
-NO_ENDS = ("low", "high", "gap", "gap_low", "gap_high")
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _ends(each: F64) -> tuple[float, float]:
+def _ends(each: F64, prefix: str = "") -> dict[str, float]:
     known = each[np.isfinite(each)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [0.025, 0.975])
-    return float(low), float(high)
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
+    return {f"{prefix}low": float(low), f"{prefix}high": float(high)}
 
 
 def behind(record: Mapping[str, Any]) -> bool:

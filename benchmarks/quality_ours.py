@@ -1,4 +1,4 @@
-"""Ours in benchmarks/quality.py: what `regulars train` fits at a cutoff with default settings, and the baselines it knows.
+"""Ours in benchmarks/quality.py: what `regulars train` fits at a cutoff with default settings, and its baselines.
 
 `train` backtests its recipes and the baselines on windows that are over at the cutoff, takes the winner of each
 component, and fits it on everything known before the cutoff. The same is done here with the same functions, save that
@@ -32,6 +32,8 @@ from regulars.training.recipes import (
 )
 
 F64 = NDArray[np.float64]
+NO_ANSWER = {"recency": ("orders",), "churn_factor": ("orders",), "usual_gap": ("churn", "orders")}
+"""What rules of thumb do not say: one pace for everybody is no forecast, and the usual gap is a rule for dates."""
 GRID_POINTS = 91
 """Days of the curve that are kept, evenly from 0 to the horizon."""
 
@@ -60,7 +62,7 @@ def answers(scene: Scene, seed: int = 0, by: str = OURS["order_times"]) -> Answe
     for recipe in value_recipes(settings, seed, threads, scene.table.names):
         model = fit_value(recipe, learn, learnt)
         if model is not None:
-            values[recipe.name] = model.predict(scene.table, curves[by], settings.churn.horizon_days)
+            values[recipe.name] = model.predict(scene.table, curves[by], scene.horizon)
     return Answers(curves, values)
 
 
@@ -92,7 +94,7 @@ def chosen(logs: Logs, moment: int, settings: Settings, seed: int = 0) -> dict[s
 
 def frames(scene: Scene, found: Answers) -> dict[str, tuple[pd.DataFrame, F64 | None]]:
     """By model: a row for each customer, and the survival curve by day where it has one (n, `GRID_POINTS`)."""
-    horizon = scene.settings.churn.horizon_days
+    horizon = scene.horizon
     ids = scene.logs.shop.customer_ids[scene.asked.key]
     grid = np.linspace(0, horizon, GRID_POINTS)
     made: dict[str, tuple[pd.DataFrame, F64 | None]] = {}
@@ -103,8 +105,8 @@ def frames(scene: Scene, found: Answers) -> dict[str, tuple[pd.DataFrame, F64 | 
             "orders": curves.expected_orders(horizon),
             "median_days": np.nan_to_num(curves.quantile_days(0.5), nan=LAST_DAY),
         }
-        if name in {"recency", "churn_factor"}:
-            del columns["orders"]  # one pace for everybody is no forecast of a customer's orders
+        for column in NO_ANSWER.get(name, ()):
+            del columns[column]
         made[name] = (pd.DataFrame(columns), curves.survival_at(grid))
     for name, value in found.values.items():
         columns = {"customer_id": ids, "margin": value.expected, "margin_low": value.low, "margin_high": value.high}

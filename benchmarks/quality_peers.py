@@ -245,6 +245,10 @@ def lightgbm_usual(inputs: Inputs) -> Said:
     return Said(_scaled(said, inputs), f"rounds {rounds}")
 
 
+KIND = {"Logloss": "Probability", "Poisson": "Exponent", "RMSE": "RawFormulaVal"}
+"""What CatBoost is to say where a loss has a link."""
+
+
 def catboost_usual(inputs: Inputs) -> Said:
     from catboost import CatBoostClassifier, CatBoostRegressor
 
@@ -262,14 +266,9 @@ def catboost_usual(inputs: Inputs) -> Said:
             iterations=1000, loss_function=loss, random_seed=0, thread_count=1, verbose=False, allow_writing_files=False
         )
         model.fit(learn[fit], label[fit], eval_set=(learn[stop], label[stop]), early_stopping_rounds=50)
-        said[task] = model.predict_proba(asked)[:, 1] if task == "churn" else _counts(model.predict(asked), loss)
+        said[task] = np.asarray(model.predict(asked, prediction_type=KIND[loss])).reshape(len(asked), -1)[:, -1]
         rounds.append(int(model.get_best_iteration()))
     return Said(_scaled(said, inputs), f"rounds {rounds}")
-
-
-def _counts(raw: Any, loss: str) -> Any:
-    """CatBoost predicts the logarithm of a Poisson mean."""
-    return np.exp(raw) if loss == "Poisson" else raw
 
 
 def _scaled(said: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
