@@ -28,8 +28,20 @@ from typing import Any
 import numpy as np
 import quality_ours
 import quality_report
-from quality_data import BUILD, CUTOFFS, ROOT, Question, Scene, digest, folder_of, logs_of, questions, truth_frame
-from quality_data import write_inputs as write_peers_inputs
+from quality_data import (
+    BUILD,
+    CUTOFFS,
+    ROOT,
+    Question,
+    Scene,
+    digest,
+    folder_of,
+    logs_of,
+    oracle_frame,
+    questions,
+    truth_frame,
+    write_inputs,
+)
 from quality_judge import judge
 from quality_peers import PEERS
 
@@ -74,8 +86,12 @@ class Run:
         )
         if not self.is_fresh("data", features):
             with Clock() as clock:
-                truth_frame(self.scene).to_parquet(self.question.folder / "truth.parquet")
-                write_peers_inputs(self.question, self.scene)
+                truth = truth_frame(self.scene)
+                truth.to_parquet(self.question.folder / "truth.parquet")
+                oracle = oracle_frame(self.question, truth)
+                if oracle is not None:
+                    oracle.to_parquet(self.question.folder / "oracle.parquet")
+                write_inputs(self.question, self.scene)
             self.keep("data", features, **clock.told)
             self.say("data", clock.told)
 
@@ -129,13 +145,10 @@ class Run:
         told = json.loads(done.stdout.strip().splitlines()[-1])
         (self.question.inputs / f"{name}.parquet").replace(self.question.folder / f"{name}.parquet")
         self.keep(name, key, **told)
-        print(
-            f"  {name}: {told['seconds']:.1f} s ({told['cpu_seconds']:.1f} s of processor) {told['note']}", flush=True
-        )
+        self.say(f"{name} {told['note']}".rstrip(), told)
 
-    def say(self, what: str, clock: Clock) -> None:
+    def say(self, what: str, told: dict[str, Any]) -> None:
         """A line on the screen."""
-        told = clock.told
         print(f"  {what}: {told['seconds']:.1f} s ({told['cpu_seconds']:.1f} s of processor)", flush=True)
 
 

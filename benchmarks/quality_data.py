@@ -53,7 +53,7 @@ CUTOFFS: dict[str, dict[int, tuple[str, ...]]] = {
 """Cutoffs of each data set by horizon in days; each window ends within the data."""
 TRAINED_FOR = {"cdnow": 90}
 """Horizon in days of the settings, where no window of the one that is asked about is over at the cutoff."""
-SIMULATED_CUSTOMERS = 10_000
+SIMULATED_CUSTOMERS = 5_000
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,18 @@ def truth_frame(scene: Scene) -> pd.DataFrame:
             "margin": outcomes.margin(asked, horizon),
         }
     )
+
+
+def oracle_frame(question: Question, truth: pd.DataFrame) -> pd.DataFrame | None:
+    """A simulated shop's true chances of no order, which know more than any table tells; None of a real shop."""
+    if not question.dataset.startswith("simulated"):
+        return None
+    known = pd.read_parquet(folder_of(question.dataset) / "truth" / "churn.parquet")
+    known = known[known["as_of"] == pd.Timestamp(question.cutoff)].set_index("customer_id")
+    churn = known["no_order_probability"].reindex(truth["customer_id"]).to_numpy(float)
+    if np.isnan(churn).any():
+        raise SystemExit(f"{question}: the truth is told at other moments, 90 days apart and back from the shop's end")
+    return pd.DataFrame({"customer_id": truth["customer_id"], "churn": churn})
 
 
 def learn_days(scene: Scene) -> int:
