@@ -214,9 +214,8 @@ def write_inputs(question: Question, scene: Scene) -> None:
     then = customers_at(scene.logs, scene.moment - days(window))
     outcomes = Outcomes(scene.logs, scene.moment)
     learn = _features(feature_table(scene.logs, then, scene.rows.table.context), ids)
-    learn["label_orders"] = outcomes.orders(then, window)
-    learn["label_margin"] = outcomes.margin(then, window)
-    learn.to_parquet(question.inputs / "learn.parquet")
+    labels = {"label_orders": outcomes.orders(then, window), "label_margin": outcomes.margin(then, window)}
+    pd.concat([learn, pd.DataFrame(labels)], axis=1).to_parquet(question.inputs / "learn.parquet")
     told = {"cutoff": question.cutoff, "horizon": question.horizon, "learn_days": window}
     (question.inputs / "question.json").write_text(json.dumps(told), encoding="utf-8")
 
