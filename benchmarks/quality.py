@@ -10,8 +10,9 @@ the whole can be run in parts:
     python benchmarks/quality.py online-retail-ii --horizons 90 --cutoffs 2011-06-01 2011-09-01 --models ours lifetimes
     python benchmarks/quality.py --table
 
-The first also takes any cutoff that is not in `quality_data.CUTOFFS`. A word of `--models` stands for all models that
-begin with it. The second makes no answers, and puts all that are there into build/bench/quality.json and quality.md.
+The first prints the tables of what was asked, and also takes cutoffs that are not in `quality_data.CUTOFFS`. A word of
+`--models` stands for all models that begin with it. The second makes no answers, and puts all that are there into
+build/bench/quality.json and quality.md, as a run of everything does.
 Peers need environments of their own: see quality_peers.py; those whose environment is not there are left out.
 """
 
@@ -213,16 +214,22 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[], help=f"beginnings of {', '.join([*OURS, *PEERS])}")
     parser.add_argument("--table", action="store_true", help="make no answers, only tables of those that are there")
     asked = parser.parse_args()
-    if not asked.table:
-        names = names_of(asked.models)
-        for dataset in asked.datasets or list(CUTOFFS):
-            for question in questions(dataset, asked.horizons, asked.cutoffs):
-                answer(question, names)
-    records = [record for question in answered() for record in judge(question)]
-    (BUILD / "quality.json").write_text(json.dumps(records, indent=1), encoding="utf-8")
+    found = [] if asked.table else _asked(asked)
+    names = names_of(asked.models)
+    for question in found:
+        answer(question, names)
+    whole = asked.table or not (asked.datasets or asked.horizons or asked.cutoffs or asked.models)
+    records = [record for question in (answered() if whole else found) for record in judge(question)]
     text = quality_report.markdown(records)
-    (BUILD / "quality.md").write_text(text, encoding="utf-8")
     print(text)
+    if whole:
+        (BUILD / "quality.json").write_text(json.dumps(records, indent=1), encoding="utf-8")
+        (BUILD / "quality.md").write_text(text, encoding="utf-8")
+
+
+def _asked(asked: argparse.Namespace) -> list[Question]:
+    datasets = asked.datasets or list(CUTOFFS)
+    return [question for dataset in datasets for question in questions(dataset, asked.horizons, asked.cutoffs)]
 
 
 if __name__ == "__main__":
