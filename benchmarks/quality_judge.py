@@ -22,7 +22,7 @@ from regulars.training.records import distance
 from regulars.training.survival_metrics import censored_crps, interval_coverage_km, pit_values
 
 F64 = NDArray[np.float64]
-SAMPLES = 400
+SAMPLES = 200
 OURS = "ours"
 PARTS = {"order_time": "order_times", "value": "value"}
 """Our recipes and the component each answers."""
