@@ -85,7 +85,20 @@ def _dates(told: Told, to_next: F64, horizon: int) -> dict[str, Measure]:
         "crps_days": Measure(metrics.weighted_mean, (censored_crps(told.survival, grid, time, seen),)),
         "date_interval_coverage": Measure(interval_coverage_km, (pit_values(told.survival, grid, time), seen)),
         "median_error_days": Measure(metrics.weighted_mean, (np.where(seen, error, np.nan),)),
+        "median_in_window_error_days": Measure(
+            metrics.weighted_mean, (np.where(seen, np.abs(median_in_window(told.survival, grid) - to_next), np.nan),)
+        ),
     }
+
+
+def median_in_window(survival: F64, grid: F64) -> F64:
+    """(n,) the day at which half of the chance of an order in the window is used up: the median if one comes in it."""
+    target = (1 + survival[:, -1:]) / 2
+    right = np.clip((survival > target).sum(axis=1), 1, len(grid) - 1)
+    rows = np.arange(len(survival))
+    before, after = survival[rows, right - 1], survival[rows, right]
+    part = np.where(before > after, (before - target[:, 0]) / np.where(before > after, before - after, 1), 0)
+    return grid[right - 1] + np.clip(part, 0, 1) * (grid[right] - grid[right - 1])
 
 
 def read(path: Path) -> Told:

@@ -163,7 +163,8 @@ ORDERS_AND_VALUE = {
 DATES = {
     "crps_days": ("censored CRPS, days", ".2f"),
     "date_interval_coverage": ("80 % interval holds (Kaplan-Meier)", ".3f"),
-    "median_error_days": ("error of the median, days", ".1f"),
+    "median_error_days": ("error of the median where an order came, days", ".1f"),
+    "median_in_window_error_days": ("the same, told that it comes in the window", ".1f"),
 }
 NO_GAP = {
     "calibration_noise_floor",
@@ -176,7 +177,7 @@ NO_GAP = {
 DIRECTED = {
     *("auc", "average_precision", "log_loss", "brier", "lift_top_decile", "calibration_error"),
     *("orders_mae", "orders_rank_correlation", "margin_mae", "margin_rank_correlation", "margin_profit_top_decile"),
-    *("crps_days", "median_error_days"),
+    *("crps_days", "median_error_days", "median_in_window_error_days"),
 }
 """Metrics of which more, or less, is better."""
 

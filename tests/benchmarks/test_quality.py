@@ -158,6 +158,14 @@ def test_metrics_of_a_small_table_are_those_seen_by_eye(bench: Callable[[str], A
     assert value["ours", "log_loss"]["value"] == pytest.approx(-np.log(0.9 * 0.9 * 0.8 * 0.8) / 4)
 
 
+def test_the_median_in_the_window_halves_the_chance_of_an_order_in_it(bench: Callable[[str], Any]) -> None:
+    survival = np.array([[1.0, 0.8, 0.6, 0.4], [1.0, 0.5, 0.5, 0.5], [1.0, 1.0, 1.0, 0.9]])
+
+    days = bench("quality_judge").median_in_window(survival, np.array([0.0, 30, 60, 90]))
+
+    np.testing.assert_allclose(days, [45, 15, 75])
+
+
 def test_a_key_changes_with_code_and_not_with_its_layout(bench: Callable[[str], Any], tmp_path: Path) -> None:
     digest = bench("quality_data").digest
     file = tmp_path / "code.py"
