@@ -220,11 +220,22 @@ def main() -> None:
         answer(question, names)
     whole = asked.table or not (asked.datasets or asked.horizons or asked.cutoffs or asked.models)
     records = [record for question in (answered() if whole else found) for record in judge(question)]
-    text = quality_report.markdown(records)
+    text = quality_report.markdown(records) + quality_report.times(_times(answered() if whole else found))
     print(text)
     if whole:
         (BUILD / "quality.json").write_text(json.dumps(records, indent=1), encoding="utf-8")
         (BUILD / "quality.md").write_text(text, encoding="utf-8")
+
+
+def _times(found: list[Question]) -> dict[str, list[tuple[float, float]]]:
+    """Seconds of the wall and of the processor that each part took, over the questions."""
+    times: dict[str, list[tuple[float, float]]] = {}
+    for question in found:
+        for path in sorted(question.folder.glob("*.json")):
+            told = json.loads(path.read_text(encoding="utf-8"))
+            if "seconds" in told:
+                times.setdefault(path.stem, []).append((told["seconds"], told["cpu_seconds"]))
+    return times
 
 
 def _asked(asked: argparse.Namespace) -> list[Question]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -180,6 +181,27 @@ DIRECTED = {
     *("crps_days", "median_error_days", "median_in_window_error_days"),
 }
 """Metrics of which more, or less, is better."""
+
+
+PARTS = {
+    "data": "features and orders for the peers",
+    "ours": "ours and the package's baselines, fitted once",
+    "chosen": "the choice among them, at up to four earlier cutoffs",
+}
+
+
+def times(found: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """What each part took: the median over questions."""
+    rows = [
+        [
+            PARTS.get(name, NAMES.get(name, name)),
+            str(len(each)),
+            *(f"{statistics.median(column):.1f}" for column in zip(*each, strict=True)),
+        ]
+        for name, each in found.items()
+    ]
+    heads = ["part", "questions", "seconds of the wall, median", "of the processor, without child processes"]
+    return f"\n## Time\n\n{table(heads, rows)}\n"
 
 
 def _number(value: float | None) -> str:
