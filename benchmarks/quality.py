@@ -201,7 +201,7 @@ def answer(question: Question, names: list[str]) -> None:
 
 def answered() -> list[Question]:
     """Questions to which there are answers."""
-    paths = sorted((BUILD / "quality").glob("*/*-days/*/truth.parquet"))
+    paths = sorted((BUILD / "quality").glob("*/*-days/*/order_time.parquet"))
     return [Question(p.parts[-4], int(p.parts[-3].split("-")[0]), p.parts[-2]) for p in paths]
 
 
