@@ -102,9 +102,12 @@ def median_in_window(survival: F64, grid: F64) -> F64:
 
 
 def read(path: Path) -> Told:
-    """What a model said, from its files."""
-    curve = path.with_suffix(".npy")
-    return Told(pd.read_parquet(path), np.load(curve, allow_pickle=False) if curve.exists() else None)
+    """What a model said, from its files; where a peer overflowed, the largest number it said of anybody else."""
+    curve, frame = path.with_suffix(".npy"), pd.read_parquet(path)
+    for name in frame.columns.drop("customer_id"):
+        finite = np.isfinite(frame[name])
+        frame[name] = frame[name].where(finite, frame[name][finite].max())
+    return Told(frame, np.load(curve, allow_pickle=False) if curve.exists() else None)
 
 
 def models(folder: Path) -> dict[str, Told]:
