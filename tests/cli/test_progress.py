@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.cli import progress as told
 from regulars.cli.progress import progress
 
 
@@ -12,7 +11,7 @@ def test_the_pace_is_that_since_the_first_word(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(told.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr("regulars.cli.progress.time.perf_counter", lambda: clock[0])
     with progress("features", "customers") as tell:
         for seconds, done in ((600.0, 400), (610.0, 500), (620.0, 600), (700.0, 1_000)):
             clock[0] = seconds
