@@ -4,7 +4,8 @@ Customers are worked on in order of their ids, some tens of thousands at a time;
 own, written whole or not at all. What is finished stays if the run is stopped: the same call goes on where it ended,
 as long as source, settings, moments and features are the same. Nothing a row holds depends on the chunks.
 
-Memory is bounded by the order lines of one batch (`LINES`): more are staged on disk first, by customers.
+Memory is bounded by the order lines of one batch (`LINES`): where there are more than twice as many, they are staged
+on disk first, by customers.
 """
 
 from __future__ import annotations
@@ -196,7 +197,8 @@ class _Job:
 
     def _batches(self, scan: Scan, work: Path) -> Iterator[tuple[list[tuple[int, int]], Path | None]]:
         """The chunks of each batch, and where its lines are staged if there is more than one."""
-        batches = list(scan.ranges(self.lines))
+        whole = scan.lines_before[-1] <= 2 * self.lines
+        batches = [(0, len(scan))] if whole else list(scan.ranges(self.lines))
         folder = work / _STAGED
         if len(batches) > 1 and not (folder / "whole").exists():
             _remove(folder)
