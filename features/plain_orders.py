@@ -7,6 +7,7 @@ of a column as a whole; single values are looked at by the compiled code that re
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -232,16 +233,21 @@ class Costs:
         return found
 
 
-def plain_lines(table: pa.Table, costs: Costs | None, share: int) -> PlainLines:
-    """What `lines_sql` selected.
+def plain_lines(table: pa.Table, costs: Costs | None, share: int, threads: int = 1) -> PlainLines:
+    """What `lines_sql` selected; its columns are read side by side.
 
     Raises:
         NotPlainError: if a moment or an order's id is missing, a moment is out of range, or a number is not one.
     """
-    time = _moments(table, "ordered_at")
-    visible = (
-        np.maximum(time, _moments(table, "recorded_at", missing=NEVER)) if "recorded_at" in table.column_names else time
-    )
+    with ThreadPoolExecutor(threads) as pool:
+        given = {name: pool.submit(_numbers, table, name) for name in NUMBERS if name in table.column_names}
+        codes = {name: pool.submit(_column, table, name, np.int32) for name in ("customer", *_WORDS)}
+        recorded = "recorded_at" in table.column_names
+        known_from = pool.submit(_moments, table, "recorded_at", missing=NEVER) if recorded else None
+        time = _moments(table, "ordered_at")
+        visible = time if known_from is None else np.maximum(time, known_from.result())
+        numbers = {name: read.result() for name, read in given.items()}
+        customer, product, channel = (codes[name].result() for name in ("customer", "product_id", "channel"))
     ids = table.column("order_id")
     if ids.null_count:
         raise NotPlainError
@@ -255,18 +261,17 @@ def plain_lines(table: pa.Table, costs: Costs | None, share: int) -> PlainLines:
     heads = plain.text_heads(offsets, data)
     if heads.shape[1] != len(table):
         raise NotPlainError
-    product = _column(table, "product_id", np.int32)
     known = costs.known(product, time) if costs is not None and len(product) else np.zeros(0, np.int64)
     return PlainLines(
-        customer=_column(table, "customer", np.int32),
+        customer=customer,
         product=product,
-        channel=_column(table, "channel", np.int32),
+        channel=channel,
         time=time,
         visible=visible,
         offset=offsets,
         text=data,
         heads=heads,
-        numbers={name: _numbers(table, name) for name in NUMBERS if name in table.column_names},
+        numbers=numbers,
         known_cost=known,
         share=share,
     )

@@ -368,7 +368,8 @@ class Scan:
         if self.plain is None:
             columns = {name: table.column(name).to_numpy() for name in table.column_names}
             return CheckedLines(encoding.as_rows(OrderLines, columns))
-        return plain_lines(table, self._costs, encoding.millionths(self.settings.money.gross_margin))
+        share = encoding.millionths(self.settings.money.gross_margin)
+        return plain_lines(table, self._costs, share, self.settings.train.threads)
 
     @cached_property
     def _by_customer(self) -> dict[type[Table], str]:
