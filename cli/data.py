@@ -73,6 +73,7 @@ def simulate(
         raise typer.BadParameter(problem, param_hint="--format")
     say(f"simulating {customers:,} customers")
     with progress("simulating", "customers") as advance:
+        advance(0, customers)
         rows = write_simulated_shop(
             ShopParameters(customers=customers, support_effect=support_effect),
             seed,

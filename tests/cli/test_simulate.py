@@ -26,9 +26,10 @@ def test_a_shop_in_parts(give: Give, small_blocks: None, tmp_path: Path) -> None
     assert (said.code, said.out) == (0, "")
     lines = said.err.splitlines()
     assert lines[0] == "· simulating 100 customers"
-    assert lines[1].startswith("· simulating: 33 of 100 customers, about ")
-    assert lines[2].startswith("· simulating: 66 of 100 customers, about ")
-    assert lines[3].startswith("· orders: ")
+    assert lines[1] == "· simulating: 0 of 100 customers"
+    assert lines[2].startswith("· simulating: 33 of 100 customers, about ")
+    assert lines[3].startswith("· simulating: 66 of 100 customers, about ")
+    assert lines[4].startswith("· orders: ")
     assert lines[-1] == "· written to shop; what is true of it is in shop/truth"
     assert len(list((tmp_path / "shop" / "orders").iterdir())) == 3
 
