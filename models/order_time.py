@@ -116,15 +116,15 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         table, labels = table.take(order), labels.take(order)
         self.names_ = table.names
         self.bgnbd_ = BgNbd().fit(*histories(table.take(table.moment == table.moment.max())))
-        rows = unfold(labels)
+        rows, by_bgnbd = unfold(labels), bgnbd_hazards(self.bgnbd_, table)
         years = (table.context.as_of / DAY - table.context.first_day) / 365
         self.tree_weight_ = tree_weight(rows, years)
         self.season_weight_ = float(np.clip(years - 1, 0, 1)) if self.seasonal else 0.0
-        growths = self._hazard_growths(table, rows) | self._pace_growth(table, labels)
+        growths = self._hazard_growths(table, by_bgnbd, rows) | self._pace_growth(table, labels)
         grown = dict(zip(growths, grow_all(list(growths.values()), self.threads), strict=True))
         self.flat_, self.season_, self.pace_ = (grown.get(name) for name in ("flat", "season", "pace"))
         learnable = 0 < rows.ordered.sum() < len(rows.row)
-        self.linear_ = LinearHazard.fit(table, bgnbd_hazards(self.bgnbd_, table), rows) if learnable else None
+        self.linear_ = LinearHazard.fit(table, by_bgnbd, rows) if learnable else None
         self.usual_pace_ = usual_pace(labels)
         self.level_shift_ = 0.0
         self.level_shift_ = self._find_level_shift(table.take(table.moment == table.moment.max()))
@@ -146,11 +146,11 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
 
         return (1 - self.season_weight_) * float(brentq(excess, -30, 30))
 
-    def _hazard_growths(self, table: FeatureTable, rows: HazardRows) -> dict[str, Growth]:
+    def _hazard_growths(self, table: FeatureTable, by_bgnbd: F64, rows: HazardRows) -> dict[str, Growth]:
         """The hazard without the season and the one with it, where they count at all."""
         if self.tree_weight_ == 0:
             return {}
-        inputs = hazard_inputs(table, bgnbd_hazards(self.bgnbd_, table), rows.row, rows.interval)
+        inputs = hazard_inputs(table, by_bgnbd, rows.row, rows.interval)
         label = rows.ordered.astype(np.float64)
         settings = self._settings("binary", len(label))
         growths = {}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _loaded: dict[str, Predictor] = {}
-"""The predictor that this process has loaded, by the hash of its bundle."""
+"""The predictor that this process has loaded, by the hash of its bundle and of the settings that came with it."""
 
 
 def scores(
@@ -58,7 +58,9 @@ def scores(
     if bundle.context.churn_quantiles is None or not len(bundle.context.churn_quantiles):
         raise ValueError("the bundle holds no quantiles of churn, without which a group cannot tell a percentile")
     files, given, sent = bundle_files(bundle), found.given, SentSettings.of(settings)
-    digest = _digest(files)
+    # A worker outlives a command: what it has loaded serves again only where settings and own features are the same too.
+    told = {"settings": sent.settings.model_dump_json().encode(), **sent.sources}
+    digest = _digest({**files, **{f"sent {name}": content for name, content in told.items()}})
 
     def answer(frames: Mapping[str, pa.Table], own: Sequence[str]) -> pa.Table:
         received = sent.received()
