@@ -58,7 +58,7 @@ def scores(
     if bundle.context.churn_quantiles is None or not len(bundle.context.churn_quantiles):
         raise ValueError("the bundle holds no quantiles of churn, without which a group cannot tell a percentile")
     files, given, sent = bundle_files(bundle), found.given, SentSettings.of(settings)
-    # A worker outlives a command: what it has loaded serves again only where settings and own features are the same too.
+    # A worker outlives a command: what it has loaded serves again only where settings and own features are the same.
     told = {"settings": sent.settings.model_dump_json().encode(), **sent.sources}
     digest = _digest({**files, **{f"sent {name}": content for name, content in told.items()}})
 
