@@ -243,18 +243,24 @@ def stopping(made: OutreachList, currency: str) -> Drawn | None:
     sentence = (
         f"The list stops at {count(stop)} customers, with {money(total[-1], currency)} expected if all were contacted."
     )
+    change = 0.0
     if len(beyond):
         last = beyond.iloc[-1]
         change = float(last["expected_profit"]) - float(total[-1])
         worse = "lose" if change < 0 else "add"
         sentence += f" Writing to all {count(last['contacts'])} would {worse} {money(abs(change), currency)}."
+    # To the right of the point the words stand on the side that the line leaves free.
+    early = stop < x[-1] / 2
+    mark = Mark(
+        stop, float(total[-1]), f"the list ends: {count(stop)}", "start" if early else "end", early and change > 0
+    )
     chart = line_chart(
         x,
         y,
         x_title="customers on the list, the most profitable contact first",
         y_title=f"expected profit added up, {currency}",
         alt=sentence,
-        marks=[Mark(stop, float(total[-1]), f"the list ends: {count(stop)}", "start" if stop < x[-1] / 2 else "end")],
+        marks=[mark],
         dashed_from=stop if len(beyond) else None,
     )
     return Drawn(sentence, _safe(chart))
