@@ -1,102 +1,105 @@
 """Products worth considering for each customer, with what their history says of each.
 
 Nobody can rank fifty thousand products for a million customers; a few hundred each will do. They come from the
-customer's own past, from nearest neighbours, from links out of what they hold (same basket, soon after), and from what
-is popular. One compiled pass per customer collects the candidates and their evidence, so that a customer's row cannot
-depend on who else is in the batch.
+customer's own past, from nearest neighbours, from links out of what they hold (same basket, soon after), from the
+shelves they buy from, and from what is popular, in the shop and among customers of their segment and country. One
+compiled pass per customer collects the candidates and their evidence, so that a customer's row cannot depend on who
+else is in the batch.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features.baskets import Baskets
-from regulars.features.shop import DAY, I32, I64
-from regulars.models.catalogue import YEAR, Catalogue
-from regulars.models.neighbours import Pool, add_neighbours, basket_weight
+from regulars.features.shop import I32, I64
+from regulars.models.candidate_sources import Flags, Limits, ShopPart, Workspace, meet_others
+from regulars.models.catalogue import Catalogue
+from regulars.models.factors import Factors, fit_of, place
+from regulars.models.neighbours import Pool
+from regulars.models.own_history import (
+    AFTER,
+    ALIKE,
+    COSINE,
+    DECAYED,
+    EVIDENCE,
+    FIRST,
+    FIT,
+    GAP,
+    GROUP_POPULAR,
+    HABITS,
+    LAST,
+    LIFT,
+    NEAR,
+    OWN,
+    PIECES,
+    SHELF,
+    SHELF_DAYS,
+    SHELF_POPULAR,
+    SHELF_TIMES,
+    SINCE,
+    SUMMED,
+    TIMES,
+    TOGETHER,
+    habits_of,
+    own_history,
+    own_returns,
+)
+from regulars.models.peer_groups import Lifts, PeerGroups
 from regulars.models.product_links import Links
+from regulars.models.shelves import Shelves
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Rows = tuple[I32, I64, I64, I64, I64]
 """Product, time, basket, pieces and revenue of purchases."""
 Returns = tuple[I64, I32, I64]
 """Where each customer's returns start, their products and pieces."""
-ShopPart = tuple[Links, Links, Links, Pool]
-"""Links by basket, soon after, and at any time; possible neighbours."""
-
-EVIDENCE = (
-    "times",  # baskets with it
-    "last_days",  # since it was last bought
-    "first_days",  # since it was first bought
-    "baskets_since",  # baskets bought after the last one with it
-    "own",  # weight in the customer's decayed vector
-    "decayed",  # purchases, halved every horizon
-    "gap_days",  # mean days between purchases of it
-    "returned",  # pieces returned of pieces bought
-    "pieces",  # mean pieces
-    "season_times",  # baskets with it in the window of a year ago
-    "neighbours",  # mean weight in the nearest vectors
-    "together",  # cosines of basket links from products held, by their weight
-    "together_best",  # highest chance among those links
-    "after",  # the same for links to what was bought soon after
-    "after_best",
-    "alike",  # the same for links to what the same customers bought at any time
-    "alike_best",
-    "last_together",  # basket links out of the last basket only
-)
-(TIMES, LAST, FIRST, SINCE, OWN, DECAYED, GAP, RETURNED, PIECES, SEASON, NEAR) = range(11)
-TOGETHER, AFTER, ALIKE, LAST_TOGETHER = 11, 13, 15, 17
-
-HABITS = (
-    "baskets",
-    "quiet_days",  # since the last basket
-    "tenure_days",  # since the first basket
-    "basket_gap_days",  # mean days between baskets
-    "basket_size",  # mean products a basket
-    "last_size",
-    "products",  # distinct
-    "repeats",  # share of purchases that were repeats
-    "late_repeats",  # the same in the last three baskets
-    "paid",  # revenue a piece, in currency units
-    "baskets_lately",  # in the last horizon
-)
-
-
-class Limits(NamedTuple):
-    """How many candidates each source may bring, and how neighbours are found."""
-
-    own: int = 150
-    near: int = 60
-    linked: int = 30
-    popular: int = 30
-    nearest: int = 300
-    groups: int = 11
-    within: float = 0.9
-    between: float = 0.9
-
-    @property
-    def width(self) -> int:
-        """Most candidates a customer can have."""
-        return self.own + self.near + 3 * self.linked + self.popular
 
 
 @dataclass(frozen=True)
 class ShopContext:
-    """What the whole shop says at a moment: the catalogue, links between products, and vectors of customers."""
+    """What the whole shop says at a moment, of products and of customers as a whole.
+
+    `desks` keeps workspaces from one call to the next.
+    """
 
     catalogue: Catalogue
     together: Links
     after: Links
     alike: Links
     pool: Pool
+    factors: Factors
+    shelves: Shelves
+    groups: PeerGroups
+    desks: list[Workspace] = field(default_factory=list, compare=False)
+
+    def part(self) -> ShopPart:
+        """For the compiled pass."""
+        return ShopPart(
+            self.catalogue.on_sale,
+            self.catalogue.popular,
+            self.together,
+            self.after,
+            self.alike,
+            self.pool,
+            self.factors,
+            self.shelves,
+            self.groups.lifts,
+        )
+
+    def desk(self, products: int) -> Workspace:
+        """A workspace nobody else uses; to be put back into `desks` when it is clean again."""
+        while self.desks:
+            desk = self.desks.pop()
+            if len(desk.near) >= products:
+                return desk
+        return Workspace.of(products, len(self.shelves.top))
 
 
 @dataclass(frozen=True)
@@ -113,69 +116,6 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.product)
-
-
-@numba.njit(cache=True, nogil=True)
-def _own_history(
-    first: int,
-    last: int,
-    product: I32,
-    time: I64,
-    basket: I64,
-    pieces: I64,
-    now: int,
-    horizon: int,
-    limits: Limits,
-    evidence: F64,
-    touched: I64,
-) -> int:
-    """Evidence of the customer's own purchases; returns the number of products met."""
-    met = 0
-    count = basket[last - 1] - basket[first] + 1
-    for row in range(first, last):
-        p = product[row]
-        place = basket[row] - basket[first]
-        age = (now - time[row]) / DAY
-        if evidence[p, TIMES] == 0.0:
-            touched[met] = p
-            met += 1
-            evidence[p, FIRST] = age
-        evidence[p, TIMES] += 1.0
-        evidence[p, LAST] = age
-        evidence[p, SINCE] = count - 1 - place
-        evidence[p, OWN] += basket_weight(place, count, limits.groups, limits.within, limits.between)
-        evidence[p, DECAYED] += 0.5 ** (age * DAY / horizon)
-        evidence[p, PIECES] += pieces[row] / 1_000
-        if now - YEAR <= time[row] < now - YEAR + horizon:
-            evidence[p, SEASON] += 1.0
-    for i in range(met):
-        p = touched[i]
-        times = evidence[p, TIMES]
-        evidence[p, GAP] = (evidence[p, FIRST] - evidence[p, LAST]) / (times - 1.0) if times > 1.0 else np.nan
-        evidence[p, PIECES] /= times
-    return met
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_links(
-    names: I64, weights: F64, links: Links, column: int, evidence: F64, touched: I64, met: int, seen: Flags
-) -> int:
-    """Follow the links out of the products held; returns the number of products met."""
-    known = len(links.start) - 1
-    for i in range(len(names)):
-        a = names[i]
-        if a >= known:
-            continue
-        for j in range(links.start[a], links.start[a + 1]):
-            b = links.product[j]
-            if not seen[b]:
-                seen[b] = True
-                touched[met] = b
-                met += 1
-            evidence[b, column] += weights[i] * links.cosine[j]
-            if column != LAST_TOGETHER and links.chance[j] > evidence[b, column + 1]:
-                evidence[b, column + 1] = links.chance[j]
-    return met
 
 
 @numba.njit(cache=True, nogil=True)
@@ -198,96 +138,61 @@ def _choose(score: F64, names: I64, most: int, on_sale: Flags, chosen: Flags) ->
 
 
 @numba.njit(cache=True, nogil=True)
-def _habits(
-    first: int,
-    last: int,
-    product: I32,
-    time: I64,
-    basket: I64,
-    revenue: I64,
-    pieces: I64,
-    now: int,
-    horizon: int,
-    evidence: F64,
-    out: F32,
-) -> None:
-    """One customer's habits; `evidence` holds their times bought by product."""
-    count = basket[last - 1] - basket[first] + 1
-    quiet, tenure = (now - time[last - 1]) / DAY, (now - time[first]) / DAY
-    distinct = late = late_repeats = last_size = lately = 0
-    paid = bought = 0
-    for row in range(first, last):
-        place = basket[row] - basket[first]
-        starts = evidence[product[row], FIRST] == (now - time[row]) / DAY
-        distinct += starts
-        late += place >= count - 3
-        late_repeats += place >= count - 3 and not starts
-        last_size += place == count - 1
-        lately += time[row] >= now - horizon and (row == first or basket[row] != basket[row - 1])
-        paid += revenue[row]
-        bought += pieces[row]
-    lines = last - first
-    out[0], out[1], out[2] = count, quiet, tenure
-    out[3] = (tenure - quiet) / (count - 1) if count > 1 else np.nan
-    out[4], out[5], out[6] = lines / count, last_size, distinct
-    out[7], out[8] = (lines - distinct) / lines, late_repeats / late
-    out[9] = paid / 10.0 / bought
-    out[10] = lately
-
-
-@numba.njit(cache=True, nogil=True)
-def _own_returns(products: I32, pieces: I64, evidence: F64) -> None:
-    """Share of the pieces bought that came back, at most one."""
-    for j in range(len(products)):
-        p = products[j]
-        if evidence[p, TIMES] > 0.0:
-            evidence[p, RETURNED] = min(pieces[j] / 1_000 / (evidence[p, PIECES] * evidence[p, TIMES]), 1.0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _others(
-    names: I64, shop: ShopPart, limits: Limits, near: F64, evidence: F64, touched: I64, met: int, seen: Flags
-) -> int:
-    """What neighbours and links say, of any product; returns the number of products met."""
-    together, after, alike, pool = shop
-    weights, final = np.empty(len(names)), np.empty(len(names), dtype=np.int64)
-    finals = 0
-    for j in range(len(names)):
-        weights[j] = evidence[names[j], OWN]
-        seen[names[j]] = True
-        if evidence[names[j], SINCE] == 0.0:
-            final[finals] = names[j]
-            finals += 1
-    met = add_neighbours(names, weights, pool, limits.nearest, near, touched, met, seen)
-    met = _add_links(names, weights, together, TOGETHER, evidence, touched, met, seen)
-    met = _add_links(names, weights, after, AFTER, evidence, touched, met, seen)
-    met = _add_links(names, weights, alike, ALIKE, evidence, touched, met, seen)
-    return _add_links(final[:finals], np.ones(finals), together, LAST_TOGETHER, evidence, touched, met, seen)
-
-
-@numba.njit(cache=True, nogil=True)
-def _choose_all(
-    names: I64, others: I64, on_sale: Flags, popular: I64, limits: Limits, near: F64, evidence: F64, chosen: Flags
-) -> None:
+def _choose_all(names: I64, others: I64, shop: ShopPart, limits: Limits, desk: Workspace) -> None:
     """Mark the candidates: the customer's own, then of each other source its best new ones."""
-    _choose(evidence[:, DECAYED], names, limits.own, on_sale, chosen)
-    _choose(near, others, limits.near, on_sale, chosen)
-    _choose(evidence[:, TOGETHER], others, limits.linked, on_sale, chosen)
-    _choose(evidence[:, AFTER], others, limits.linked, on_sale, chosen)
-    _choose(evidence[:, ALIKE], others, limits.linked, on_sale, chosen)
-    for p in popular[: limits.popular]:
-        if evidence[p, TIMES] == 0.0:
+    evidence, chosen = desk.evidence, desk.chosen
+    _choose(evidence[DECAYED], names, limits.own, shop.on_sale, chosen)
+    _choose(desk.near, others, limits.near, shop.on_sale, chosen)
+    for column in (TOGETHER, AFTER, ALIKE, SHELF_POPULAR, GROUP_POPULAR):
+        _choose(evidence[column], others, limits.linked, shop.on_sale, chosen)
+    for p in shop.popular[: limits.popular]:
+        if evidence[TIMES, p] == 0.0:
             chosen[p] = True
 
 
 @numba.njit(cache=True, nogil=True)
-def _write(p: int, near: F64, evidence: F64, out: F32) -> None:
+def _lift(p: int, group: int, lifts: Lifts) -> float:
+    """The group's lift of a product, found by halving; the lowest possible where the group has none of it."""
+    if group < 0:
+        return np.nan
+    low, high = lifts.start[group], lifts.start[group + 1]
+    at = low + np.searchsorted(lifts.product[low:high], p)
+    return lifts.lift[at] if at < high and lifts.product[at] == p else 0.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _write(p: int, groups: I32, where: F64, shop: ShopPart, desk: Workspace, out: F32) -> None:
     """One candidate's evidence; what only a buyer has is NaN for the others."""
-    for column in range(len(EVIDENCE)):
-        out[column] = evidence[p, column]
-    out[NEAR] = near[p]
-    if evidence[p, TIMES] == 0.0:
+    for column in range(SUMMED):
+        out[column] = desk.evidence[column, p]
+    out[NEAR] = desk.near[p]
+    if desk.evidence[TIMES, p] == 0.0:
         out[LAST] = out[FIRST] = out[SINCE] = out[GAP] = out[PIECES] = np.nan
+    out[SHELF] = out[SHELF_TIMES] = out[SHELF_DAYS] = np.nan
+    if p < len(shop.shelves.of) and shop.shelves.of[p] >= 0:
+        shelf = desk.shelf[shop.shelves.of[p]]
+        out[SHELF], out[SHELF_TIMES] = shelf[0], shelf[1]
+        if shelf[1] > 0.0:
+            out[SHELF_DAYS] = shelf[2]
+    for k in range(len(groups)):
+        out[LIFT + k] = _lift(p, groups[k], shop.lifts)
+    out[FIT], out[COSINE] = fit_of(p, where, shop.factors)
+
+
+@numba.njit(cache=True, nogil=True)
+def _clear(names: I64, met: int, shelves: Shelves, desk: Workspace) -> None:
+    chosen, seen, near = desk.chosen, desk.seen, desk.near
+    for p in desk.touched[:met]:
+        chosen[p] = seen[p] = False
+        near[p] = 0.0
+    for column in range(SUMMED):
+        # Each kind of evidence has memory of its own: links meet thousands of products, and few kinds speak of each.
+        evidence = desk.evidence[column]
+        for p in names if column < TOGETHER else desk.touched[:met]:
+            evidence[p] = 0.0
+    for p in names:
+        if p < len(shelves.of) and shelves.of[p] >= 0:
+            desk.shelf[shelves.of[p]] = 0.0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -296,53 +201,44 @@ def _collect(
     last: I64,
     rows: Rows,
     returns: Returns,
-    catalogue: tuple[Flags, I64],
+    groups: I32,
     shop: ShopPart,
-    products: int,
     now: int,
     horizon: int,
     limits: Limits,
+    desk: Workspace,
 ) -> tuple[I64, I32, F32, F32]:
     """Candidates of the customers whose rows are `first[i]:last[i]`: counts, products, evidence, and habits."""
     product, time, basket, pieces, revenue = rows
     returned_start, returned_product, returned_pieces = returns
-    on_sale, popular = catalogue
     total = len(first)
-    width = limits.own + limits.near + 3 * limits.linked + limits.popular
+    width = limits.own + limits.near + 5 * limits.linked + limits.popular
     out_count = np.zeros(total, dtype=np.int64)
     out_product = np.empty(total * width, dtype=np.int32)
     out_evidence = np.empty((total * width, len(EVIDENCE)), dtype=np.float32)
     out_habits = np.full((total, len(HABITS)), np.nan, dtype=np.float32)
-    evidence, near = np.zeros((products, len(EVIDENCE))), np.zeros(products)
-    touched = np.empty(products, dtype=np.int64)
-    seen, chosen = np.zeros(products, dtype=np.bool_), np.zeros(products, dtype=np.bool_)
     size = 0
     for i in range(total):
         a, z, own = first[i], last[i], 0
         if z > a:
-            own = _own_history(a, z, product, time, basket, pieces, now, horizon, limits, evidence, touched)
-            _habits(a, z, product, time, basket, revenue, pieces, now, horizon, evidence, out_habits[i])
+            own = own_history(a, z, product, time, basket, pieces, now, horizon, limits, desk.evidence, desk.touched)
+            habits_of(a, z, product, time, basket, revenue, pieces, now, horizon, desk.evidence, out_habits[i])
         some = slice(returned_start[i], returned_start[i + 1])
-        _own_returns(returned_product[some], returned_pieces[some], evidence)
-        names = np.sort(touched[:own])
-        met = _others(names, shop, limits, near, evidence, touched, own, seen)
-        for p in popular[: limits.popular]:
-            if not seen[p]:
-                touched[met] = p
-                met += 1
-        _choose_all(names, touched[own:met], on_sale, popular, limits, near, evidence, chosen)
+        own_returns(returned_product[some], returned_pieces[some], desk.evidence)
+        names = np.sort(desk.touched[:own])
+        weights = desk.evidence[OWN][names]
+        met = meet_others(names, weights, groups[i], shop, limits, desk, own)
+        _choose_all(names, desk.touched[own:met], shop, limits, desk)
         begin = size
-        for p in touched[:met]:
-            if chosen[p]:
+        for p in desk.touched[:met]:
+            if desk.chosen[p]:
                 out_product[size] = p
                 size += 1
         out_product[begin:size] = np.sort(out_product[begin:size])
+        where = place(names, weights, shop.factors)
         for j in range(begin, size):
-            _write(out_product[j], near, evidence, out_evidence[j])
-        for p in touched[:met]:
-            chosen[p] = seen[p] = False
-            evidence[p] = 0.0
-            near[p] = 0.0
+            _write(out_product[j], groups[i], where, shop, desk, out_evidence[j])
+        _clear(names, met, shop.shelves, desk)
         out_count[i] = size - begin
     return out_count, out_product[:size].copy(), out_evidence[:size].copy(), out_habits
 
@@ -350,6 +246,7 @@ def _collect(
 def collect(
     baskets: Baskets,
     customers: I32,
+    groups: I32,
     context: ShopContext,
     products: int,
     horizon: int,
@@ -362,6 +259,7 @@ def collect(
     Args:
         baskets: their purchases, product codes below `products`; codes the context does not know lie at its end.
         customers: codes, in any order.
+        groups: (customers, 2) their segment and country, numbered by the context's groups.
         context: what the whole shop says.
         products: number of product codes.
         horizon: the window in which a product counts as bought next, in microseconds.
@@ -374,20 +272,25 @@ def collect(
     returned = baskets.returned
     low = np.searchsorted(returned.customer, customers, side="left")
     high = np.searchsorted(returned.customer, customers, side="right")
-    catalogue = (context.catalogue.on_sale, context.catalogue.popular)
-    shop = (context.together, context.after, context.alike, context.pool)
+    shop = context.part()
 
     def work(begin: int) -> tuple[I64, I32, F32, F32]:
         some = slice(begin, begin + chunk)
         start = np.concatenate(([0], np.cumsum(high[some] - low[some])))
         at = np.repeat(low[some] - start[:-1], np.diff(start)) + np.arange(start[-1])
         returns = (start, returned.product[at], returned.pieces[at])
-        return _collect(
-            first[some], last[some], rows, returns, catalogue, shop, products, baskets.moment, horizon, limits
+        desk = context.desk(products)
+        found = _collect(
+            first[some], last[some], rows, returns, groups[some], shop, baskets.moment, horizon, limits, desk
         )
+        context.desks.append(desk)
+        return found
 
     begins = range(0, max(len(customers), 1), chunk)
-    with ThreadPoolExecutor(threads) as executor:
-        parts = list(executor.map(work, begins)) if threads > 1 else [work(begin) for begin in begins]
+    if threads > 1 and len(begins) > 1:
+        with ThreadPoolExecutor(threads) as executor:
+            parts = list(executor.map(work, begins))
+    else:
+        parts = [work(begin) for begin in begins]
     counts, names, evidence, habits = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Candidates(np.repeat(np.arange(len(customers)), counts), names, evidence, habits)

@@ -21,6 +21,10 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 YEAR = 365 * DAY
+SOON = 3
+"""Baskets that count as soon."""
+DRAWN = 5.0
+"""Purchases with the shop's own share of repeats added to each product's."""
 COLUMNS = (
     "share_quarter",  # share of the baskets of the last quarter of a horizon
     "share",  # of the last horizon
@@ -32,6 +36,8 @@ COLUMNS = (
     "buyers",  # distinct customers, of all customers
     "times_each",  # purchases a buyer
     "again",  # share of purchases followed by another of the same customer within the horizon
+    "again_next",  # share of purchases followed by another in the same customer's next basket
+    "again_soon",  # the same for the next three baskets
     "gap_days",  # mean days between two purchases of one customer
     "first_share",  # of the last horizon's purchases by customers, those that were the customer's first
     "last_sale_days",
@@ -49,22 +55,30 @@ class Repurchases(NamedTuple):
     gap_days: F64
     watched: I64  # purchases old enough to see a horizon after them
     again: I64  # of these, followed by another within the horizon
+    next_watched: I64  # purchases with a basket of the same customer after them
+    next_again: I64  # of these, followed by another in that basket
+    soon_watched: I64  # purchases with three baskets after them
+    soon_again: I64  # of these, followed by another in one of those
     recent: I64  # purchases in the last horizon
     recent_first: I64  # of these, a customer's first of the product
 
 
 @numba.njit(cache=True, nogil=True)
 def _repurchases(
-    customer: I32, product: I32, time: I64, products: int, moment: int, horizon: int
-) -> tuple[I64, I64, I64, F64, I64, I64, I64, I64]:
-    """One pass over rows sorted by customer and time."""
+    customer: I32, product: I32, time: I64, basket: I64, left: I64, products: int, moment: int, horizon: int
+) -> tuple[I64, I64, I64, F64, I64, I64, I64, I64, I64, I64, I64, I64]:
+    """One pass over rows sorted by customer and time; `left` counts the customer's baskets after the row's."""
     purchases, buyers, gaps = np.zeros((3, products), dtype=np.int64)
     watched, again, recent, recent_first = np.zeros((4, products), dtype=np.int64)
+    next_watched, next_again, soon_watched, soon_again = np.zeros((4, products), dtype=np.int64)
     spans = np.zeros(products, dtype=np.int64)
     last, holder = np.zeros(products, dtype=np.int64), np.full(products, -1, dtype=np.int64)
+    last_basket = np.zeros(products, dtype=np.int64)
     for i in range(len(product)):
         p = product[i]
         first = holder[p] != customer[i]
+        next_watched[p] += left[i] >= 1
+        soon_watched[p] += left[i] >= SOON
         purchases[p] += 1
         buyers[p] += first
         watched[p] += time[i] + horizon <= moment
@@ -72,11 +86,27 @@ def _repurchases(
             gaps[p] += 1
             spans[p] += time[i] - last[p]
             again[p] += time[i] - last[p] <= horizon and last[p] + horizon <= moment
+            passed = basket[i] - last_basket[p]
+            next_again[p] += passed == 1
+            soon_again[p] += passed <= SOON and passed + left[i] >= SOON
         if time[i] >= moment - horizon:
             recent[p] += 1
             recent_first[p] += first
-        last[p], holder[p] = time[i], customer[i]
-    return purchases, buyers, gaps, spans / DAY, watched, again, recent, recent_first
+        last[p], holder[p], last_basket[p] = time[i], customer[i], basket[i]
+    return (
+        purchases,
+        buyers,
+        gaps,
+        spans / DAY,
+        watched,
+        again,
+        next_watched,
+        next_again,
+        soon_watched,
+        soon_again,
+        recent,
+        recent_first,
+    )
 
 
 @dataclass(frozen=True)
@@ -125,6 +155,23 @@ def _sale_dates(baskets: Baskets, products: int) -> tuple[I64, I64, F64]:
     return first, last, gap
 
 
+def _drawn(part: I64, whole: I64) -> F64:
+    """Shares by product, drawn to the shop's own where there is little to go by."""
+    usual = float(part.sum()) / max(int(whole.sum()), 1)
+    return np.asarray((part + DRAWN * usual) / (whole + DRAWN), dtype=np.float64)
+
+
+def _repurchases_of(baskets: Baskets, products: int, horizon: int) -> Repurchases:
+    rows = slice(baskets.without_guests(), None)
+    customer, basket = baskets.customer[rows], baskets.basket[rows]
+    ends = np.append(run_starts(customer)[1:], len(customer)) - 1 if len(customer) else run_starts(customer)
+    left = np.repeat(basket[ends], np.diff(np.append(-1, ends))) - basket
+    found = _repurchases(
+        customer, baskets.product[rows], baskets.time[rows], basket, left, products, baskets.moment, horizon
+    )
+    return Repurchases(*found)
+
+
 def _ratio(top: F64, bottom: F64, floor: float) -> F64:
     """`top / bottom`, drawn to one where both are small."""
     return (top + floor) / (bottom + floor)
@@ -142,12 +189,7 @@ def catalogue_at(baskets: Baskets, products: int, horizon: int) -> Catalogue:
         horizon: the window in which a product counts as bought next, in microseconds.
     """
     now = baskets.moment
-    guests = baskets.without_guests()
-    again = Repurchases(
-        *_repurchases(
-            baskets.customer[guests:], baskets.product[guests:], baskets.time[guests:], products, now, horizon
-        )
-    )
+    again = _repurchases_of(baskets, products, horizon)
     first, last, gap = _sale_dates(baskets, products)
     quarter, share, before, year, season = (
         _window(baskets, products, now - start, now - end)
@@ -175,6 +217,8 @@ def catalogue_at(baskets: Baskets, products: int, horizon: int) -> Catalogue:
             _share(again.buyers, len(baskets.buyers())),
             again.purchases / again.buyers,
             (again.again + 0.5) / (again.watched + 5.0),
+            _drawn(again.next_again, again.next_watched),
+            _drawn(again.soon_again, again.soon_watched),
             (again.gap_days + horizon / DAY) / (again.gaps + 1),
             (again.recent_first + 1.0) / (again.recent + 2.0),
             since,

@@ -38,4 +38,6 @@ class CodeBook:
         recode = np.append(positions(shop.product_ids, self.product_ids), NONE).astype(np.int32)
         unknown = np.flatnonzero(recode[:-1] == NONE)
         recode[unknown] = len(self) + np.arange(len(unknown), dtype=np.int32)
+        if len(unknown) == 0:
+            return recode, self.product_ids
         return recode, np.concatenate([self.product_ids, shop.product_ids[unknown]])

@@ -110,15 +110,17 @@ def index_pool(start: I64, product: I32, weight: F32, products: int) -> Pool:
 @numba.njit(cache=True, nogil=True)
 def _distances(names: I64, weights: F64, pool: Pool) -> F64:
     """Squared distance to each member, less the customer's own squared length; infinite to who is no different."""
-    known = len(pool.product_start) - 1
+    # A tuple's arrays are taken out before the loop: inside it, each use would count references.
+    start, member, member_weight = pool.product_start, pool.member, pool.member_weight
+    known = len(start) - 1
     distance = pool.norm.copy()
     own = 0.0
     for i in range(len(names)):
         weight = np.float64(np.float32(weights[i]))
         own += weight * weight
         if names[i] < known:
-            for j in range(pool.product_start[names[i]], pool.product_start[names[i] + 1]):
-                distance[pool.member[j]] -= 2.0 * weight * pool.member_weight[j]
+            for j in range(start[names[i]], start[names[i] + 1]):
+                distance[member[j]] -= 2.0 * weight * member_weight[j]
     for i in range(len(distance)):
         if distance[i] + own <= SAME * own:
             distance[i] = np.inf
@@ -143,15 +145,16 @@ def add_neighbours(
         return met
     limit = np.partition(distance, count - 1)[count - 1]
     at_limit = count - int((distance < limit).sum())
+    start, product, weight = pool.start, pool.product, pool.weight
     for i in range(members):
         if distance[i] > limit or (distance[i] == limit and at_limit == 0):
             continue
         at_limit -= distance[i] == limit
-        for j in range(pool.start[i], pool.start[i + 1]):
-            p = pool.product[j]
+        for j in range(start[i], start[i + 1]):
+            p = product[j]
             if not seen[p]:
                 seen[p] = True
                 touched[met] = p
                 met += 1
-            score[p] += pool.weight[j] / count
+            score[p] += weight[j] / count
     return met

@@ -1,15 +1,14 @@
-"""What a customer buys next: candidates ranked by gradient boosted trees, with honest probabilities.
+"""What a customer buys next, again or for the first time: candidates, an order, and honest probabilities.
 
-Two trees' worth of work. The ranker learns, from customers who came in the label window, which of their candidates
-they took. The calibrator then turns a rank score into the chance that the product is bought in the window at all, which
-also depends on whether the customer comes; it is fitted on other customers, with and without purchases, and may only
-rise with the score, so that it never changes the order.
+A few hundred products are considered for each customer (`candidates`), trees put them in order and say how likely each
+is (`rankers`), and the customer's own rhythm says when. Everything is learnt from moments of the past, at which only
+what was known then is looked at.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,41 +18,41 @@ from regulars.features.baskets import Baskets, PurchaseLog
 from regulars.features.holdings import basket_holdings, customer_holdings
 from regulars.features.pairings import accessories, main_first, sequences
 from regulars.features.shop import DAY, I32, I64, Shop, Text
-from regulars.models.candidates import GAP, HABITS, LAST, TIMES, Candidates, Limits, ShopContext, collect
+from regulars.models.candidate_sources import Limits
+from regulars.models.candidates import Candidates, ShopContext, collect
 from regulars.models.catalogue import COLUMNS, catalogue_at
 from regulars.models.code_book import CodeBook
+from regulars.models.factors import find_factors
 from regulars.models.neighbours import build_pool
 from regulars.models.next_product_reasons import explain
 from regulars.models.next_product_state import restore, state_of
+from regulars.models.own_history import GAP, HABITS, LAST, TIMES
+from regulars.models.peer_groups import peer_groups
 from regulars.models.product_links import WHOLE, strongest_links
+from regulars.models.rankers import CALIBRATING_NEGATIVES, Growing, Rankers, TrainingRows
 from regulars.models.ranking_table import NAMES, ranking_table
 from regulars.models.recommendations import ProductList, Recommendations, ranked
+from regulars.models.shelves import shelves, shelves_of
 from regulars.models.state import State
-
-if TYPE_CHECKING:
-    import lightgbm
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-CALIBRATED_ON = ("baskets", "quiet_days", "basket_gap_days", "basket_size", "baskets_lately")
-"""Habits that say whether a customer comes, and how much they then take."""
-CALIBRATOR_TREES = 100
-ROWS_PER_THREAD = 100_000
-"""Rows below which another thread of LightGBM waits more than it works."""
-LEAST_POSITIVES = 50
-"""Bought candidates below which nothing is learnt, and counts alone answer."""
+CALIBRATES = 0.4
+"""Customers by whom the calibrator is fitted, as a share of those by whom ranks are learnt; they are others."""
+NEWCOMERS = 0.1
+"""Customers with no order yet by whom ranks are learnt too, as a share of the others."""
+MOMENTS_A_HORIZON = 3
+CUSTOMERS_AT_ONCE = 512
+"""Customers whose candidates are in memory at a time, for each thread."""
 
 
-@dataclass(frozen=True)
-class TrainingRows:
-    """Candidates of one moment: ranking table, label, weight, customer's row, whether the customer bought anything."""
+class _Past(NamedTuple):
+    """A shop that is learnt from: its tables, the table from its product codes to the model's, and its log."""
 
-    table: F32
-    label: NDArray[np.bool_]
-    weight: F32
-    came: NDArray[np.bool_]
-    calibrates: NDArray[np.bool_]
+    shop: Shop
+    recode: I32
+    log: PurchaseLog
 
 
 class NextProductModel(BaseEstimator):  # type: ignore[misc]
@@ -62,12 +61,13 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
     Args:
         horizon_days: the window in which a product counts as bought next.
         candidates: how many products are considered, and how neighbours are found.
-        moments: training moments at most, one horizon apart, the last one horizon before `until`.
-        customers_per_moment: customers sampled at each.
-        negatives: share of the candidates not bought that the ranker sees.
+        moments: training moments at most, a third of a horizon apart, the last one horizon before `until`.
+        customers_per_moment: customers at each by whom ranks are learnt, among those who came in the window after it.
+        negatives: share of the candidates not bought that a ranker sees.
         pool: customers kept as possible neighbours.
         mine: whether sequences and accessories are mined too (`sequences_`, `accessories_`).
-        trees, learning_rate, leaves: of the ranker.
+        trees, learning_rate, leaves: of each of the two rankers.
+        trust_undated: whether what is told of customers and products without `valid_from` counts as always true.
         seed: of the samples.
         threads: of the work; the answer does not depend on it.
     """
@@ -76,14 +76,15 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         self,
         horizon_days: int = 90,
         candidates: Limits = Limits(),  # noqa: B008 - immutable
-        moments: int = 3,
+        moments: int = 6,
         customers_per_moment: int = 2_000,
-        negatives: float = 0.2,
+        negatives: float = 0.12,
         pool: int = 20_000,
         mine: bool = True,
-        trees: int = 80,
-        learning_rate: float = 0.1,
+        trees: int = 100,
+        learning_rate: float = 0.08,
         leaves: int = 31,
+        trust_undated: bool = False,
         seed: int = 0,
         threads: int = 2,
     ) -> None:
@@ -97,6 +98,7 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         self.trees = trees
         self.learning_rate = learning_rate
         self.leaves = leaves
+        self.trust_undated = trust_undated
         self.seed = seed
         self.threads = threads
 
@@ -118,10 +120,12 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         log = log.recoded(recode)
         self.until_ = until
         rng = np.random.default_rng(self.seed)
-        parts = [self._training_rows(log, moment, until, rng) for moment in self._moments(log, until)]
-        self.ranker_, self.calibrator_ = self._learn(parts)
+        past = _Past(shop, recode, log)
+        parts = [self._training_rows(past, moment, until, rng) for moment in self._moments(log, until)]
+        how = Growing(self.trees, self.learning_rate, self.leaves, self.negatives, self.seed, self.threads)
+        self.rankers_ = Rankers.learn(parts, how, rng)
         known = log.before(until)
-        self.context_ = self._context(known, rng)
+        self.context_ = self._context(past, known, rng)
         mined = known if self.mine else known.empty()
         self.sequences_ = sequences(mined, len(self.codes_))
         self.accessories_ = main_first(accessories(mined, len(self.codes_)), self.context_.catalogue.prices)
@@ -139,13 +143,22 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         customers = np.asarray(customers, dtype=np.int32)
         recode, product_ids = self.codes_.extended(shop)
         baskets = PurchaseLog.of(shop, customers).recoded(recode).before(as_of)
-        found = self._collect(baskets, customers, self.context_, len(product_ids))
-        score, probability = self._score(found)
-        wait = self._wait(found)
-        lists = []
-        for rows in (np.arange(len(found)), np.flatnonzero(found.evidence[:, TIMES] == 0)):
-            best = ranked(found.row[rows], len(customers), score[rows], found.product[rows], top)
-            lists.append(_list(found, np.append(rows, -1)[best], probability, wait, as_of))
+        groups = self.context_.groups.of_customers(shop, customers, as_of)
+        lists = [ProductList.empty(len(customers), top) for _ in range(2)]
+
+        def answer(begin: int) -> None:
+            some = slice(begin, begin + CUSTOMERS_AT_ONCE)
+            found = self._collect(baskets, customers[some], groups[some], self.context_, len(product_ids), 1)
+            for every, part in zip(lists, self._lists(found, len(customers[some]), as_of, top), strict=True):
+                every.put(some, part)
+
+        begins = range(0, len(customers), CUSTOMERS_AT_ONCE)
+        if self.threads > 1 and len(begins) > 1:
+            with ThreadPoolExecutor(self.threads) as executor:
+                list(executor.map(answer, begins))
+        else:
+            for begin in begins:
+                answer(begin)
         return Recommendations(customers, as_of, product_ids, *lists)
 
     def reasons(self, shop: Shop, found: Recommendations) -> tuple[Text, Text]:
@@ -173,102 +186,73 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         if len(log.time) == 0:
             return []
         begin = int(log.time.min()) + self.horizon
-        return [m for k in range(1, self.moments + 1) if (m := until - k * self.horizon) >= begin]
+        steps = (until - self.horizon - k * self.horizon // MOMENTS_A_HORIZON for k in range(self.moments))
+        return [moment for moment in steps if moment >= begin]
 
-    def _context(self, baskets: Baskets, rng: np.random.Generator) -> ShopContext:
+    def _context(self, past: _Past, baskets: Baskets, rng: np.random.Generator) -> ShopContext:
         """What the whole shop says at the baskets' moment."""
-        products = len(self.codes_)
+        products, trusted = len(self.codes_), self.trust_undated
         members = _sample(baskets.buyers(), self.pool, rng)
         first, last = baskets.rows_of(members)
         limits, held = self.candidates, customer_holdings(baskets, products)
+        catalogue = catalogue_at(baskets, products, self.horizon)
+        pool = build_pool(
+            first, last, baskets.product, baskets.basket, products, limits.groups, limits.within, limits.between
+        )
+        shelf = shelves_of(past.shop, past.recode, products, baskets.moment, undated=trusted)
         return ShopContext(
-            catalogue=catalogue_at(baskets, products, self.horizon),
+            catalogue=catalogue,
             together=strongest_links(basket_holdings(baskets, products), 0, WHOLE),
             after=strongest_links(held, 1, self.horizon),
             alike=strongest_links(held, -WHOLE, WHOLE),
-            pool=build_pool(
-                first, last, baskets.product, baskets.basket, products, limits.groups, limits.within, limits.between
-            ),
+            pool=pool,
+            factors=find_factors(pool, products, self.seed),
+            shelves=shelves(shelf, catalogue.popular),
+            groups=peer_groups(past.shop, baskets, products, catalogue.on_sale, undated=trusted),
         )
 
-    def _collect(self, baskets: Baskets, customers: I32, context: ShopContext, products: int) -> Candidates:
-        return collect(baskets, customers, context, products, self.horizon, self.candidates, self.threads)
+    def _collect(
+        self, baskets: Baskets, customers: I32, groups: I32, context: ShopContext, products: int, threads: int
+    ) -> Candidates:
+        return collect(baskets, customers, groups, context, products, self.horizon, self.candidates, threads)
 
-    def _training_rows(self, log: PurchaseLog, moment: int, until: int, rng: np.random.Generator) -> TrainingRows:
+    def _training_rows(self, past: _Past, moment: int, until: int, rng: np.random.Generator) -> TrainingRows:
         """Candidates of a sample of customers at `moment`, and which of them were bought in the window after it."""
-        products = len(self.codes_)
+        products, log = len(self.codes_), past.log
         baskets = log.before(moment)
-        context = self._context(baskets, rng)
-        customers = _sample(baskets.buyers(), self.customers_per_moment, rng)
-        calibrates = rng.random(len(customers)) < 0.25
-        found = self._collect(baskets, customers, context, products)
+        context = self._context(past, baskets, rng)
         who, what = log.bought_between(moment, moment + self.horizon, until)
+        everybody = baskets.buyers()
+        some = _sample(everybody, int(CALIBRATES * min(self.customers_per_moment, len(everybody))), rng)
+        came = np.setdiff1d(np.intersect1d(everybody, who), some)
+        first = _sample(np.setdiff1d(who, everybody), int(NEWCOMERS * self.customers_per_moment), rng)
+        learnt = np.union1d(_sample(came, self.customers_per_moment, rng), first)
+        customers = np.union1d(some, learnt).astype(np.int32)
+        calibrates = np.isin(customers, some)
+        groups = context.groups.of_customers(past.shop, customers, moment)
+        found = self._collect(baskets, customers, groups, context, products, self.threads)
         label = np.isin(
             customers[found.row].astype(np.int64) * products + found.product, who.astype(np.int64) * products + what
         )
-        came = np.isin(customers, who)[found.row]
-        kept = label | (rng.random(len(label)) < self.negatives)
-        weight = np.where(label, 1.0, 1.0 / self.negatives).astype(np.float32)
+        bought = np.searchsorted(who, customers, side="right") - np.searchsorted(who, customers)
         table = ranking_table(found, context.catalogue)
-        return TrainingRows(table[kept], label[kept], weight[kept], came[kept], calibrates[found.row][kept])
-
-    def _learn(self, parts: list[TrainingRows]) -> tuple[lightgbm.Booster | None, lightgbm.Booster | None]:
-        """Ranker and calibrator; None where there is too little to learn from."""
-        if sum(int(part.label.sum()) for part in parts) < LEAST_POSITIVES:
-            return None, None
-        table, label, weight, came, calibrates = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("table", "label", "weight", "came", "calibrates")
+        used = label | ~calibrates[found.row] | (rng.random(len(label)) < CALIBRATING_NEGATIVES)
+        return TrainingRows(
+            table[used], label[used], found.row[used], bought[found.row][used], calibrates[found.row][used]
         )
-        ranks = came & ~calibrates
-        if not label[ranks].any() or not label[calibrates].any():
-            return None, None
-        ranker = self._boost(
-            table[ranks], label[ranks], weight[ranks], self.trees, {"num_leaves": self.leaves, "feature_fraction": 0.5}
-        )
-        score = ranker.predict(table[calibrates], raw_score=True, num_threads=self._threads(int(calibrates.sum())))
-        inputs = _calibrator_inputs(np.asarray(score), table[calibrates])
-        how = {"num_leaves": 15, "learning_rate": 0.1, "monotone_constraints": [1] + [0] * (inputs.shape[1] - 1)}
-        return ranker, self._boost(inputs, label[calibrates], weight[calibrates], CALIBRATOR_TREES, how)
 
-    def _threads(self, rows: int) -> int:
-        return max(1, min(self.threads, rows // ROWS_PER_THREAD))
-
-    def _boost(self, table: F32, label: Any, weight: Any, trees: int, extra: dict[str, Any]) -> lightgbm.Booster:
-        """Trees fitted and read back from their text, so that a saved model is this one to the last bit."""
-        import lightgbm
-
-        settings = {
-            "objective": "binary",
-            "learning_rate": self.learning_rate,
-            "min_data_in_leaf": max(5, min(200, len(label) // 500)),
-            "lambda_l2": 10.0,
-            "bagging_fraction": 0.7,
-            "bagging_freq": 1,
-            "max_bin": 127,
-            "seed": self.seed,
-            "num_threads": self._threads(len(label)),
-            "deterministic": True,
-            "force_col_wise": True,
-            "verbose": -1,
-            **extra,
-        }
-        data = lightgbm.Dataset(table, label.astype(np.float32), weight=weight)
-        return lightgbm.Booster(model_str=lightgbm.train(settings, data, trees).model_to_string())
-
-    def _score(self, found: Candidates) -> tuple[F64, F64]:
-        """Rank score and probability of each candidate."""
+    def _lists(self, found: Candidates, customers: int, as_of: int, top: int) -> list[ProductList]:
+        """The best candidates of each customer, and the best of those that are new to them."""
         table = ranking_table(found, self.context_.catalogue)
-        if self.ranker_ is None or self.calibrator_ is None or len(found) == 0:
-            # Purchases in one basket more than there were, that one a typical one of the shop.
-            share = np.nan_to_num(table[:, NAMES.index("product_share_year")].astype(np.float64))
-            baskets = np.nan_to_num(table[:, NAMES.index("customer_baskets")].astype(np.float64))
-            probability = np.minimum((found.evidence[:, TIMES] + share) / (baskets + 1.0), 1.0)
-            return probability, probability
-        threads = self._threads(len(table))
-        score = np.asarray(self.ranker_.predict(table, raw_score=True, num_threads=threads))
-        inputs = _calibrator_inputs(score, table)
-        return score, np.asarray(self.calibrator_.predict(inputs, num_threads=threads))
+        if self.rankers_ is None:
+            chance = ties = _counted(found, table)
+        else:
+            chance, ties = self.rankers_.answers(table)
+        wait, lists = self._wait(found), []
+        for rows in (np.arange(len(found)), np.flatnonzero(found.evidence[:, TIMES] == 0)):
+            best = ranked(found.row[rows], customers, (chance[rows], ties[rows]), found.product[rows], top)
+            lists.append(_list(found, np.append(rows, -1)[best], chance, wait, as_of))
+        return lists
 
     def _wait(self, found: Candidates) -> F64:
         """Days until each candidate is expected: when its own gap is over, but not before the customer's next basket.
@@ -305,10 +289,11 @@ def _sample(customers: I32, most: int, rng: np.random.Generator) -> I32:
     return customers if len(customers) <= most else np.sort(rng.permutation(customers)[:most])
 
 
-def _calibrator_inputs(score: F64, table: F32) -> F32:
-    """Rank score, whether the product is new, and the customer's habits."""
-    columns = [NAMES.index("new"), *(NAMES.index(f"customer_{name}") for name in CALIBRATED_ON)]
-    return np.column_stack([score.astype(np.float32), table[:, columns]])
+def _counted(found: Candidates, table: F32) -> F64:
+    """Where nothing was learnt: purchases in one basket more than there were, that one a typical one of the shop."""
+    share = np.nan_to_num(table[:, NAMES.index("product_share_year")].astype(np.float64))
+    baskets = np.nan_to_num(table[:, NAMES.index("customer_baskets")].astype(np.float64))
+    return np.minimum((found.evidence[:, TIMES] + share) / (baskets + 1.0), 1.0)
 
 
 def _list(found: Candidates, best: I64, probability: F64, wait: F64, as_of: int) -> ProductList:

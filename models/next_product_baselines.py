@@ -60,7 +60,7 @@ class PopularProducts(BaseEstimator):  # type: ignore[misc]
         probability = self._probability(rows, _basket_counts(baskets, customers))
         lists = []
         for some in (np.arange(len(rows.row)), np.flatnonzero(rows.times == 0)):
-            best = ranked(rows.row[some], len(customers), score[some], rows.product[some], top)
+            best = ranked(rows.row[some], len(customers), (score[some],), rows.product[some], top)
             lists.append(_list(rows, np.append(some, -1)[best], probability, as_of))
         return Recommendations(customers, as_of, product_ids, *lists)
 

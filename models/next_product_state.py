@@ -9,20 +9,23 @@ import pyarrow as pa
 
 from regulars.features.pairings import Pairings
 from regulars.models.booster_text import booster_of
-from regulars.models.candidates import Limits, ShopContext
+from regulars.models.candidate_sources import Limits
+from regulars.models.candidates import ShopContext
 from regulars.models.catalogue import COLUMNS, Catalogue
 from regulars.models.code_book import CodeBook
+from regulars.models.factors import factors_of
 from regulars.models.neighbours import index_pool
+from regulars.models.peer_groups import Lifts, PeerGroups
 from regulars.models.product_links import Links
-from regulars.models.state import Part, State, array_part, dict_part
+from regulars.models.rankers import Rankers
+from regulars.models.shelves import shelves
+from regulars.models.state import Part, State, array_part, dict_part, text_part
 
 if TYPE_CHECKING:
-    import lightgbm
-
     from regulars.models.next_product import NextProductModel
 
+TREES = ("pointwise", "listwise", "calibrator")
 LINKS = ("together", "after", "alike")
-TREES = ("ranker", "calibrator")
 PAIRINGS = ("sequences", "accessories")
 
 
@@ -38,6 +41,9 @@ def state_of(model: NextProductModel) -> dict[str, Part]:
             "until": model.until_,
             "moment": catalogue.moment,
             "basket_gap_days": catalogue.basket_gap_days,
+            "taste_scale": context.factors.scale,
+            "spreads": None if model.rankers_ is None else list(model.rankers_.spreads),
+            "groups": [words.tolist() for words in context.groups.words],
             "tested": {name: getattr(model, f"{name}_").tested for name in PAIRINGS},
         },
         "catalogue": pa.table({"product_id": ids, "on_sale": catalogue.on_sale[:-1], **columns}),
@@ -45,15 +51,19 @@ def state_of(model: NextProductModel) -> dict[str, Part]:
         "pool_start": context.pool.start,
         "pool_product": context.pool.product,
         "pool_weight": context.pool.weight,
+        "tastes": context.factors.taste,
+        "taste_weight": context.factors.weight,
+        "shelf": context.shelves.of,
+        "group_start": context.groups.lifts.start,
+        "group_lifts": pa.table({"product": context.groups.lifts.product, "lift": context.groups.lifts.lift}),
+        "group_top": context.groups.lifts.top,
     }
     for name in LINKS:
         parts[f"links_{name}"] = _link_table(getattr(context, name))
     for name in PAIRINGS:
         parts[name] = pairing_table(getattr(model, f"{name}_"))
-    for name in TREES:
-        trees = getattr(model, f"{name}_")
-        if trees is not None:
-            parts[name] = trees.model_to_string()
+    if model.rankers_ is not None:
+        parts.update({name: getattr(model.rankers_, name).model_to_string() for name in TREES})
     return parts
 
 
@@ -71,12 +81,35 @@ def restore(kind: type[NextProductModel], state: State) -> Any:
     together, after, alike = (_links(table_part(state, f"links_{name}"), size) for name in LINKS)
     start, product, weight = (array_part(state, f"pool_{name}") for name in ("start", "product", "weight"))
     catalogue = _catalogue(products, array_part(state, "popular"), fitted)
-    model.context_ = ShopContext(catalogue, together, after, alike, index_pool(start, product, weight, size))
+    model.context_ = ShopContext(
+        catalogue,
+        together,
+        after,
+        alike,
+        index_pool(start, product, weight, size),
+        factors_of(array_part(state, "tastes"), array_part(state, "taste_weight"), fitted["taste_scale"]),
+        shelves(array_part(state, "shelf"), catalogue.popular),
+        _groups(state, fitted["groups"], model.trust_undated),
+    )
     model.sequences_, model.accessories_ = (
         _pairings(table_part(state, name), fitted["tested"][name]) for name in PAIRINGS
     )
-    model.ranker_, model.calibrator_ = (_trees(state.get(name)) for name in TREES)
+    model.rankers_ = None
+    if fitted["spreads"] is not None:
+        pointwise, listwise, calibrator = (booster_of(text_part(state, name)) for name in TREES)
+        one, other = fitted["spreads"]
+        model.rankers_ = Rankers(pointwise, listwise, (one, other), calibrator)
     return model
+
+
+def _groups(state: State, words: list[list[str]], trust_undated: bool) -> PeerGroups:
+    lifts = table_part(state, "group_lifts")
+    product, lift = lifts["product"].to_numpy(), lifts["lift"].to_numpy()
+    return PeerGroups(
+        tuple(np.array(some, dtype=object) for some in words),
+        Lifts(array_part(state, "group_start"), product, lift, array_part(state, "group_top")),
+        trust_undated,
+    )
 
 
 def table_part(state: State, name: str) -> pa.Table:
@@ -113,9 +146,3 @@ def _link_table(links: Links) -> pa.Table:
 def _links(table: pa.Table, products: int) -> Links:
     start = np.searchsorted(table["source"].to_numpy(), np.arange(products + 1)).astype(np.int64)
     return Links(start, *(np.array(table[name].to_numpy()) for name in Links._fields[1:]))
-
-
-def _trees(text: Part | None) -> lightgbm.Booster | None:
-    if not isinstance(text, str):
-        return None
-    return booster_of(text)

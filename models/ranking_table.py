@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.models.candidates import EVIDENCE, FIRST, GAP, HABITS, LAST, NEAR, OWN, TIMES, Candidates
+from regulars.models.candidates import Candidates
 from regulars.models.catalogue import COLUMNS, Catalogue
+from regulars.models.own_history import EVIDENCE, FIRST, GAP, HABITS, LAST, NEAR, OWN, TIMES
 
 F32 = NDArray[np.float32]
 

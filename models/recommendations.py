@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,14 @@ class ProductList:
             last_days=nothing,
             gap_days=nothing.copy(),
         )
+
+    def put(self, rows: slice, part: ProductList) -> None:
+        """Write another list into some of the rows."""
+        for name in _COLUMNS:
+            getattr(self, name)[rows] = getattr(part, name)
+
+
+_COLUMNS = tuple(item.name for item in fields(ProductList))
 
 
 @dataclass(frozen=True)
@@ -83,9 +91,12 @@ class Recommendations:
         return np.append(positions(self.product_ids, product_ids), NONE).astype(np.int32)[products]
 
 
-def ranked(rows: I64, customers: int, score: NDArray[np.floating], product: I32, top: int) -> I64:
-    """Positions of the `top` best rows of each customer, (customers, top), -1 past the end; ties by product code."""
-    order = np.lexsort((product, -score, rows))
+def ranked(rows: I64, customers: int, scores: tuple[F64, ...], product: I32, top: int) -> I64:
+    """Positions of the `top` best rows of each customer, (customers, top), -1 past the end.
+
+    The first of `scores` decides, the next where it is the same, and the product's code where they all are.
+    """
+    order = np.lexsort((product, *(-score for score in reversed(scores)), rows))
     place = np.arange(len(order)) - np.searchsorted(rows[order], rows[order], side="left")
     best = order[place < top]
     out = np.full((customers, top), -1, dtype=np.int64)

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regulars.models.booster_text import booster_of
+from regulars.models.compiled_trees import CompiledTrees
 from regulars.models.state import State, text_part
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class Growth:
         rounds: number of trees.
         settings: LightGBM's parameters.
         weight: (n,) of the rows; 1 by default.
+        group: number of rows of each list in turn, for objectives that rank.
     """
 
     inputs: Inputs
@@ -55,13 +58,14 @@ class Growth:
     rounds: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     weight: F64 | None = None
+    group: NDArray[np.int64] | None = None
 
     def grow(self) -> lgb.Booster:
         """The booster, read back from its text, so that a stored one is this one to the last bit."""
         import lightgbm as lgb
 
         settings = {**FIXED, **self.settings}
-        data = lgb.Dataset(self.inputs, self.target, weight=self.weight, params=settings)
+        data = lgb.Dataset(self.inputs, self.target, weight=self.weight, group=self.group, params=settings)
         return lgb.Booster(model_str=lgb.train(settings, data, num_boost_round=self.rounds).model_to_string())
 
 
@@ -71,8 +75,21 @@ def grow_all(growths: Sequence[Growth], threads: int) -> list[lgb.Booster]:
         return list(pool.map(Growth.grow, growths))
 
 
+_compiled: WeakKeyDictionary[lgb.Booster, CompiledTrees] = WeakKeyDictionary()
+
+
+def compiled(booster: lgb.Booster) -> CompiledTrees:
+    """The booster's trees in their fast form, made once."""
+    found = _compiled.get(booster)
+    if found is None:
+        found = _compiled[booster] = CompiledTrees.of(booster)
+    return found
+
+
 def raw_scores(booster: lgb.Booster, inputs: Inputs) -> F64:
-    """(n,) sum of the trees, before the objective's link."""
+    """(n,) sum of the trees, before the objective's link; the same to the last bit whichever way it is found."""
+    if inputs.dtype == np.float32:
+        return compiled(booster).raw_scores(inputs.astype(np.float32, copy=False))
     return np.asarray(booster.predict(inputs, raw_score=True, num_threads=1), dtype=np.float64)
 
 

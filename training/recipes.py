@@ -79,7 +79,9 @@ def product_recipes(settings: Settings, seed: int, threads: int, *, mine: bool =
     horizon = settings.product_horizon_days
 
     def ours() -> NextProductModel:
-        return NextProductModel(horizon_days=horizon, mine=mine, seed=seed, threads=threads)
+        return NextProductModel(
+            horizon_days=horizon, mine=mine, trust_undated=settings.data.trust_undated, seed=seed, threads=threads
+        )
 
     return [
         Recipe("next_product", ours, False),

@@ -244,7 +244,8 @@ def test_reasons_in_words(shop: Shop) -> None:
 
 
 def test_returns_count_against(shop: Shop) -> None:
-    from regulars.models.candidates import RETURNED, collect
+    from regulars.models.candidates import collect
+    from regulars.models.own_history import RETURNED
 
     fitted = model().fit(shop, END)
     back = replace(lines_of([(0, 70_000, 499, "milk")]), quantity=np.array([-5_000]), revenue=np.array([-50_000]))
@@ -254,7 +255,10 @@ def test_returns_count_against(shop: Shop) -> None:
     for name, some in (("kept", shop), ("returned", returned)):
         recode, ids = fitted.codes_.extended(some)
         baskets = PurchaseLog.of(some, np.zeros(1, np.int32)).recoded(recode).before(END)
-        rows = collect(baskets, np.zeros(1, np.int32), fitted.context_, len(ids), HORIZON * DAY, fitted.candidates)
+        nobody = np.full((1, 2), NONE, np.int32)
+        rows = collect(
+            baskets, np.zeros(1, np.int32), nobody, fitted.context_, len(ids), HORIZON * DAY, fitted.candidates
+        )
         share[name] = float(rows.evidence[ids[rows.product] == "milk", RETURNED][0])
         times = float(rows.evidence[ids[rows.product] == "milk", 0][0])
     assert share == {"kept": 0, "returned": pytest.approx(5 / times)}
