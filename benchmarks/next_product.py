@@ -157,7 +157,7 @@ def main() -> None:
         for method in methods:
             run.answer(method)
     found = [answers_of(name, METHODS) for name in CASES]
-    records = judge([one for one in found if one.answers])
+    records = judge([one for one in found if one.lists])
     text = report.markdown(records)
     print(text)
     (BUILD / "next_product.json").write_text(json.dumps(records, indent=1), encoding="utf-8")
