@@ -180,7 +180,7 @@ def calibration(recommended: NDArray[Any], said: Floats, truth: Truth) -> tuple[
     hit = find_hits(recommended, truth.indptr, truth.items).hit[filled].astype(np.float64)
     chance = said[filled]
     order = np.argsort(chance, kind="stable")
-    gaps = [abs(chance[part].mean() - hit[part].mean()) for part in np.array_split(order, BINS)]
+    gaps = [abs(chance[part].mean() - hit[part].mean()) for part in np.array_split(order, BINS) if len(part)]
     return float(np.mean(gaps)), float(chance.sum() / max(hit.sum(), 1.0))
 
 
