@@ -33,8 +33,9 @@ from typing import Any
 import next_product_report as report
 import numpy as np
 from next_product_data import BUILD, CASES, ROOT, Case
+from next_product_grids import PEERS
 from next_product_judge import answers_of, judge
-from next_product_peers import PEERS, TOP
+from next_product_peers import TOP
 from quality_data import digest
 
 from regulars.models.next_product import NextProductModel
@@ -97,8 +98,8 @@ class Run:
         if not python.exists():
             self._say(name, f"is left out: there is no {python.relative_to(ROOT)} (see next_product_peers.py)")
             return
-        code = ("next_product_libraries.py",) if PEERS[name].heavy else ()
-        key = digest(*(HERE / file for file in ("next_product_peers.py", "next_product_methods.py", *code))) + self.data
+        code = ["peers", "methods", *(["libraries"] if PEERS[name].heavy else [])]
+        key = digest(*(HERE / f"next_product_{part}.py" for part in code)) + repr(PEERS[name].grid) + self.data
         if self._is_fresh(name, key):
             return
         if not (self.inputs / "inputs.npz").exists() or (self.inputs / "key").read_text(encoding="utf-8") != self.data:

@@ -22,28 +22,13 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import next_product_libraries as libraries
 import numpy as np
-from next_product_methods import (
-    NOTHING,
-    Array,
-    Ease,
-    GPTopFreq,
-    History,
-    ItemKnn,
-    MarkovChain,
-    Method,
-    OverallTop,
-    TifuKnn,
-    UpCf,
-    best,
-    bought_before,
-)
+from next_product_grids import PEERS, Peer, Settings
+from next_product_methods import NOTHING, Array, History, Method, best, bought_before
 
 from regulars.training.ranking_metrics import recall_at_k
 
@@ -52,42 +37,6 @@ CHUNK = 512
 """Customers scored at a time."""
 VALIDATED_ON = 2_000
 """Customers at most in the window that settings are chosen on."""
-Settings = Mapping[str, Any]
-
-
-class Peer(NamedTuple):
-    """How to make a method, and the settings to choose from; `heavy` ones need the environment of their own."""
-
-    make: Callable[..., Method]
-    grid: Sequence[Settings] = ({},)
-    heavy: bool = False
-
-
-def every(**values: Sequence[Any]) -> list[Settings]:
-    """Each combination of the values."""
-    return [dict(zip(values, one, strict=True)) for one in product(*values.values())]
-
-
-LIKENESS = (
-    *every(alpha=(0.25, 0.5, 0.75), locality=(1.0,), shrink=(0.0,)),
-    *every(alpha=(0.5, 0.75), locality=(3.0,), shrink=(0.0,)),
-    *every(alpha=(0.75,), locality=(1.0,), shrink=(1.0, 1_000.0)),
-)
-PEERS: dict[str, Peer] = {
-    "overall_top": Peer(OverallTop),
-    "gp_topfreq": Peer(GPTopFreq),
-    "markov": Peer(MarkovChain, every(prior=(1.0, 10.0, 100.0, 1_000.0))),
-    "tifu_knn": Peer(TifuKnn),
-    "tifu_knn_tuned": Peer(
-        TifuKnn, every(groups=(5, 11), between=(0.7, 0.9), neighbours=(100, 300, 900), alpha=(0.1, 0.3, 0.6))
-    ),
-    "up_cf": Peer(UpCf, [{"recency": recency, **one} for recency in (2, 5, 0) for one in LIKENESS]),
-    "item_knn": Peer(ItemKnn, every(neighbours=(50, 500), shrink=(0.0, 20.0), counts=(False, True), own=(False, True))),
-    "ease": Peer(Ease, [*every(penalty=(100.0, 400.0, 1_600.0), counts=(False,)), {"penalty": 400.0, "counts": True}]),
-    "als": Peer(libraries.Als, every(factors=(64, 128), weight=(1.0, 10.0, 40.0)), heavy=True),
-    "bpr": Peer(libraries.Bpr, every(learning_rate=(0.01, 0.05), regularization=(0.001, 0.01)), heavy=True),
-    "sasrec": Peer(libraries.SasRec, heavy=True),
-}
 
 
 class Validation(NamedTuple):

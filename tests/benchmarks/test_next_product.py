@@ -56,9 +56,9 @@ def test_up_cf_takes_shares_of_the_last_baskets_and_the_asymmetric_cosine(bench:
 
     model = bench("next_product_methods").UpCf(recency=2, alpha=0.75, locality=2).fit(told)
 
-    np.testing.assert_allclose(model.share.toarray(), [[1, 0.5, 0, 0, 0], [1, 0, 1, 0, 0]])
+    np.testing.assert_allclose(model.share.toarray(), np.array([[1, 0.5, 0, 0, 0], [1, 0, 1, 0, 0]]))
     like = float((1 / (1.25**0.75 * 2**0.25)) ** 2)
-    np.testing.assert_allclose(model.scores(np.array([0]))[0], [1 + like, 0.5, like, -np.inf, -np.inf])
+    np.testing.assert_allclose(model.scores(np.array([0]))[0], np.array([1 + like, 0.5, like, -np.inf, -np.inf]))
 
 
 def test_item_knn_is_the_cosine_of_who_bought(bench: Callable[[str], Any]) -> None:
