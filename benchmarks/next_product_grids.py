@@ -25,20 +25,19 @@ def every(**values: Sequence[Any]) -> list[Settings]:
     return [dict(zip(values, one, strict=True)) for one in product(*values.values())]
 
 
-LIKENESS = (
-    *every(alpha=(0.25, 0.5, 0.75), locality=(1.0,), shrink=(0.0,)),
-    *every(alpha=(0.5, 0.75), locality=(3.0,), shrink=(0.0,)),
-    *every(alpha=(0.75,), locality=(1.0,), shrink=(1.0, 1_000.0)),
-)
 PEERS: dict[str, Peer] = {
     "overall_top": Peer(OverallTop),
     "gp_topfreq": Peer(GPTopFreq),
-    "markov": Peer(MarkovChain, every(prior=(1.0, 10.0, 100.0, 1_000.0))),
+    "markov": Peer(MarkovChain, every(prior=(0.1, 1.0, 10.0, 100.0))),
     "tifu_knn": Peer(TifuKnn),
     "tifu_knn_tuned": Peer(
-        TifuKnn, every(groups=(5, 11), between=(0.7, 0.9), neighbours=(100, 300, 900), alpha=(0.1, 0.3, 0.6))
+        TifuKnn,
+        [
+            *every(groups=(5, 11, 22), between=(0.9,), neighbours=(50, 100, 300, 900), alpha=(0.1, 0.3)),
+            *every(groups=(11,), between=(0.7, 1.0), neighbours=(100, 300), alpha=(0.1, 0.3)),
+        ],
     ),
-    "up_cf": Peer(UpCf, [{"recency": recency, **one} for recency in (2, 5, 0) for one in LIKENESS]),
+    "up_cf": Peer(UpCf, every(recency=(2, 5, 0), alpha=(0.0, 0.25, 0.5), locality=(1.0, 3.0, 5.0))),
     "item_knn": Peer(ItemKnn, every(neighbours=(50, 500), counts=(False, True), own=(False, True))),
     "ease": Peer(Ease, [*every(penalty=(100.0, 400.0, 1_600.0), counts=(False,)), {"penalty": 400.0, "counts": True}]),
     "als": Peer(libraries.Als, every(factors=(64, 128), weight=(1.0, 10.0, 40.0)), heavy=True),

@@ -185,14 +185,14 @@ class TifuKnn:
 
 
 class UpCf:
-    """UP-CF@r (Faggioli et al. 2020): what like customers take, like by their shares of the last `recency` baskets.
+    """UP-CF@r (Faggioli et al. 2020): what like customers take, in shares of their last `recency` baskets (0: of all).
 
-    Similarity is the asymmetric cosine x.y / (|x| ** 2 alpha |y| ** 2 (1 - alpha) + shrink), raised to the power
-    `locality`; `recency` 0 takes all baskets. The customer is among those that are like.
+    Likeness is the asymmetric cosine x.y / (|x| ** 2 alpha |y| ** 2 (1 - alpha)) of these shares, x one's own, raised
+    to the power `locality`. The customer is among those who are like.
     """
 
-    def __init__(self, recency: int = 5, alpha: float = 0.75, locality: float = 1.0, shrink: float = 0.0) -> None:
-        self.recency, self.alpha, self.locality, self.shrink = recency, alpha, locality, shrink
+    def __init__(self, recency: int = 0, alpha: float = 0.25, locality: float = 3.0) -> None:
+        self.recency, self.alpha, self.locality = recency, alpha, locality
 
     def fit(self, history: History) -> Self:
         """Shares of everybody's last baskets."""
@@ -200,6 +200,7 @@ class UpCf:
         count = history.count[history.row]
         window = np.minimum(count, self.recency) if self.recency else count
         self.share = history.matrix((history.place >= count - window) / window)
+        self.share.eliminate_zeros()
         self.norm = np.asarray(self.share.multiply(self.share).sum(axis=1)).ravel()
         return self
 
@@ -209,7 +210,7 @@ class UpCf:
         like = (self.share[rows] @ self.share.T).tocsr()
         who = np.repeat(np.arange(len(rows)), np.diff(like.indptr))
         norms = self.norm[rows][who] ** self.alpha * self.norm[like.indices] ** (1.0 - self.alpha)
-        like.data = (like.data / (norms + self.shrink)) ** self.locality
+        like.data = (like.data / norms) ** self.locality
         score = (like @ self.share).toarray()
         return np.where(score > 0, score, NOTHING)
 
