@@ -37,10 +37,10 @@ PEERS: dict[str, Peer] = {
             *every(groups=(11,), between=(0.7, 1.0), neighbours=(100, 300), alpha=(0.1, 0.3)),
         ],
     ),
-    "up_cf": Peer(UpCf, every(recency=(2, 5, 0), alpha=(0.0, 0.25, 0.5), locality=(1.0, 3.0, 5.0))),
+    "up_cf": Peer(UpCf, every(recency=(5, 0), alpha=(0.0, 0.25, 0.5), locality=(1.0, 3.0, 5.0))),
     "item_knn": Peer(ItemKnn, every(neighbours=(50, 500), counts=(False, True), own=(False, True))),
-    "ease": Peer(Ease, [*every(penalty=(100.0, 400.0, 1_600.0), counts=(False,)), {"penalty": 400.0, "counts": True}]),
+    "ease": Peer(Ease, every(penalty=(100.0, 400.0, 1_600.0), counts=(True,))),
     "als": Peer(libraries.Als, every(factors=(64, 128), weight=(1.0, 10.0, 40.0)), heavy=True),
-    "bpr": Peer(libraries.Bpr, every(learning_rate=(0.01, 0.05), regularization=(0.001, 0.01)), heavy=True),
+    "bpr": Peer(libraries.Bpr, every(learning_rate=(0.01, 0.05)), heavy=True),
     "sasrec": Peer(libraries.SasRec, heavy=True),
 }
