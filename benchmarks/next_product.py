@@ -45,8 +45,8 @@ from regulars.models.recommendations import ProductList
 HERE = Path(__file__).resolve().parent
 HEAVY = BUILD / "next-product-peers" / "bin" / "python"
 """Interpreter of peers that need an environment of their own."""
-FOREVER = 3_600
-"""Seconds that a peer may take, its tuning included."""
+FOREVER = 1_200
+"""Seconds that a peer may take for a case, its tuning included; who took longer is not asked the same again."""
 PAGE = ROOT / "docs" / "next-product.md"
 PACKAGE = {
     "ours": lambda days: NextProductModel(days, mine=False),
@@ -100,7 +100,11 @@ class Run:
             return
         code = ["peers", "methods", *(["libraries"] if PEERS[name].heavy else [])]
         key = digest(*(HERE / f"next_product_{part}.py" for part in code)) + repr(PEERS[name].grid) + self.data
+        late = self.case.folder / f"{name}.late"
         if self._is_fresh(name, key):
+            return
+        if not self.again and late.exists() and late.read_text(encoding="utf-8") == key:
+            self._say(name, f"is left out: it took more than {FOREVER} s (--again asks anew)")
             return
         if not (self.inputs / "inputs.npz").exists() or (self.inputs / "key").read_text(encoding="utf-8") != self.data:
             with (self.inputs / "inputs.npz").open("wb") as file:
@@ -114,6 +118,7 @@ class Run:
                 command, stdout=subprocess.PIPE, text=True, check=False, timeout=FOREVER, env=surroundings
             )
         except subprocess.TimeoutExpired:
+            late.write_text(key, encoding="utf-8")
             self._say(name, f"took more than {FOREVER} s and is left out")
             return
         if done.returncode:
