@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from regulars.features.shop import DAY, I32, OrderLines, Shop, as_time
 
 Array = NDArray[Any]
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(os.environ.get("REGULARS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 NOT_PRODUCTS = ("POST", "DOT", "M", "D", "BANK CHARGES", "AMAZONFEE", "C2", "CRUK", "ADJUST", "S", "B", "PADS")
 PERIOD_DAYS = 7
 TAFENG_AS_OF = as_time("2001-03-01")
@@ -41,8 +42,8 @@ def online_retail_ii() -> Shop:
     )
 
 
-def tafeng(fold: int = 0) -> tuple[Shop, I32]:
-    """Ta-Feng in the Reality Check's split, future baskets at `TAFENG_AS_OF`: shop, and the fold's test customers."""
+def tafeng() -> Shop:
+    """Ta-Feng in the Reality Check's split, baskets a period apart and the future ones at `TAFENG_AS_OF`."""
     table = pq.read_table(DATA / "tafeng" / "baskets.parquet")
     user, number = table["user_id"].to_numpy().astype(np.int64), table["order_number"].to_numpy().astype(np.int64)
     future = table["part"].to_numpy(zero_copy_only=False) == "future"
@@ -54,9 +55,16 @@ def tafeng(fold: int = 0) -> tuple[Shop, I32]:
     time = TAFENG_AS_OF - back * PERIOD_DAYS * DAY
     order = np.unique(user * 1_000 + np.where(future, 999, number), return_inverse=True)[1]
     ones = np.ones(len(user))
-    shop = _shop(user, order, product, product_ids, time, ones, ones)
-    tested = np.array(json.loads((DATA / "tafeng" / f"keyset_{fold}.json").read_text())["test"])
-    return shop, np.sort(np.searchsorted(shop.customer_ids, tested)).astype(np.int32)
+    return _shop(user, order, product, product_ids, time, ones, ones)
+
+
+def tafeng_folds(shop: Shop, drawn: int = 2, seed: int = 0) -> list[I32]:
+    """Test customers, sorted: of the Reality Check's fold 0, then of folds of our own, no customer in two of them."""
+    tested = np.array(json.loads((DATA / "tafeng" / "keyset_0.json").read_text(encoding="utf-8"))["test"])
+    given = np.sort(np.searchsorted(shop.customer_ids, tested)).astype(np.int32)
+    others = np.setdiff1d(np.arange(len(shop.customer_ids)), given)
+    mixed = np.random.default_rng(seed).permutation(others)[: drawn * len(given)]
+    return [given, *(np.sort(fold).astype(np.int32) for fold in mixed.reshape(drawn, len(given)))]
 
 
 def _shop(
