@@ -193,6 +193,7 @@ def test_the_wheel_holds_the_files_of_the_packages(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow  # installs everything, and compiles all of it
 def test_the_wheel_works_in_an_empty_environment(tmp_path: Path) -> None:
     python = install_wheel(tmp_path)
     extras = ("mlflow", "matplotlib", "fastapi", "pyspark", "adbc_driver_postgresql")
