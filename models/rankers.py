@@ -68,12 +68,12 @@ class Growing(NamedTuple):
         return {
             "num_leaves": self.leaves,
             "learning_rate": self.learning_rate,
-            "feature_fraction": 0.5,
+            "feature_fraction": 0.3,
             "min_data_in_leaf": max(5, min(200, rows // 500)),
             "lambda_l2": 10.0,
             "bagging_fraction": 0.7,
             "bagging_freq": 1,
-            "max_bin": 127,
+            "max_bin": 63,
             "seed": self.seed,
         }
 
