@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,8 @@ def ranked(rows: I64, customers: int, scores: tuple[F64, ...], product: I32, top
 
     The first of `scores` decides, the next where it is the same, and the product's code where they all are.
     """
-    order = np.lexsort((product, *(-score for score in reversed(scores)), rows))
+    keys: list[NDArray[Any]] = [product, *(-score for score in reversed(scores)), rows]
+    order = np.lexsort(keys)
     place = np.arange(len(order)) - np.searchsorted(rows[order], rows[order], side="left")
     best = order[place < top]
     out = np.full((customers, top), -1, dtype=np.int64)

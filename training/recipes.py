@@ -44,9 +44,7 @@ class Recipe:
     @property
     def text(self) -> str:
         """The name and the parameters that matter."""
-        parameters = {
-            name: value for name, value in self.make().get_params().items() if name not in NO_DIFFERENCE
-        }
+        parameters = {name: value for name, value in self.make().get_params().items() if name not in NO_DIFFERENCE}
         return f"{self.name} {parameters}"
 
 

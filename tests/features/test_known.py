@@ -14,7 +14,7 @@ VISIBLE: I64 = np.array([NEVER, 10, 25, NEVER, 5])
 
 
 def known(moment: int, *, undated: bool) -> list[int]:
-    return last_known(KEY, TIME, VISIBLE, 3, moment, undated=undated).tolist()
+    return [int(row) for row in last_known(KEY, TIME, VISIBLE, 3, moment, undated=undated)]
 
 
 def test_the_last_row_known_before_the_moment() -> None:

@@ -33,19 +33,24 @@ def grown(seed: int, missing: float = 0.1, **settings: Any) -> lgb.Booster:
     return lgb.train({**told, **settings}, lgb.Dataset(table, target + noise), 20)
 
 
+def own_scores(booster: lgb.Booster, rows: Any) -> Any:
+    """What LightGBM itself says."""
+    return booster.predict(rows, raw_score=True)
+
+
 @pytest.mark.parametrize("missing", [0.0, 0.1, 0.6])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_same_sums_as_lightgbm(seed: int, missing: float) -> None:
     booster = grown(seed, missing)
     rows = rows_of(1_001, seed + 10)
     rows[::50, 7] = np.nan
-    assert np.array_equal(CompiledTrees.of(booster).raw_scores(rows), booster.predict(rows, raw_score=True))
+    assert np.array_equal(CompiledTrees.of(booster).raw_scores(rows), own_scores(booster, rows))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 63, 64, 65, 130])
 def test_any_number_of_rows(count: int) -> None:
     booster, rows = grown(3), rows_of(130, 4)
-    expected = booster.predict(rows, raw_score=True)
+    expected = own_scores(booster, rows)
     assert np.array_equal(raw_scores(booster, rows[:count]), expected[:count])
     assert np.array_equal(raw_scores(booster, np.asfortranarray(rows)[:count]), expected[:count])
 
@@ -55,7 +60,7 @@ def test_a_tree_without_a_split() -> None:
     booster = lgb.train(
         {"objective": "binary", "verbose": -1, "min_data_in_leaf": 90}, lgb.Dataset(rows, np.arange(100) % 2), 3
     )
-    assert np.array_equal(CompiledTrees.of(booster).raw_scores(rows), booster.predict(rows, raw_score=True))
+    assert np.array_equal(CompiledTrees.of(booster).raw_scores(rows), own_scores(booster, rows))
 
 
 def test_what_cannot_be_compiled_is_refused() -> None:
