@@ -37,7 +37,13 @@ PEERS: dict[str, Peer] = {
             *every(groups=(11,), between=(0.7, 1.0), neighbours=(100, 300), alpha=(0.1, 0.3)),
         ],
     ),
-    "up_cf": Peer(UpCf, every(recency=(5, 0), alpha=(0.0, 0.25, 0.5), locality=(1.0, 3.0, 5.0))),
+    "up_cf": Peer(
+        UpCf,
+        [
+            *every(recency=(5, 0), alpha=(0.0, 0.25, 0.5), locality=(1.0, 3.0, 5.0)),
+            *every(recency=(5, 0), alpha=(0.25, 0.5, 0.75), locality=(1.0, 2.0, 3.0), sets=(True,)),
+        ],
+    ),
     "item_knn": Peer(ItemKnn, every(neighbours=(50, 500), counts=(False, True), own=(False, True))),
     "ease": Peer(Ease, every(penalty=(100.0, 400.0, 1_600.0), counts=(True,))),
     "als": Peer(libraries.Als, every(factors=(64, 128), weight=(1.0, 10.0, 40.0)), heavy=True),

@@ -187,12 +187,13 @@ class TifuKnn:
 class UpCf:
     """UP-CF@r (Faggioli et al. 2020): what like customers take, in shares of their last `recency` baskets (0: of all).
 
-    Likeness is the asymmetric cosine x.y / (|x| ** 2 alpha |y| ** 2 (1 - alpha)) of these shares, x one's own, raised
-    to the power `locality`. The customer is among those who are like.
+    Likeness is the asymmetric cosine x.y / (|x| ** 2 alpha |y| ** 2 (1 - alpha)), x one's own, raised to the power
+    `locality`. The vectors are these shares, or with `sets` 1 for whatever was ever bought. The customer is among those
+    who are like.
     """
 
-    def __init__(self, recency: int = 0, alpha: float = 0.25, locality: float = 3.0) -> None:
-        self.recency, self.alpha, self.locality = recency, alpha, locality
+    def __init__(self, recency: int = 0, alpha: float = 0.25, locality: float = 3.0, *, sets: bool = False) -> None:
+        self.recency, self.alpha, self.locality, self.sets = recency, alpha, locality, sets
 
     def fit(self, history: History) -> Self:
         """Shares of everybody's last baskets."""
@@ -201,13 +202,14 @@ class UpCf:
         window = np.minimum(count, self.recency) if self.recency else count
         self.share = history.matrix((history.place >= count - window) / window)
         self.share.eliminate_zeros()
-        self.norm = np.asarray(self.share.multiply(self.share).sum(axis=1)).ravel()
+        self.vectors = taste(history, counts=False) if self.sets else self.share
+        self.norm = np.asarray(self.vectors.multiply(self.vectors).sum(axis=1)).ravel()
         return self
 
     def scores(self, customers: Array) -> Array:
         """Shares of all customers, weighted by how like they are."""
         rows = np.searchsorted(self.buyers, customers)
-        like = (self.share[rows] @ self.share.T).tocsr()
+        like = (self.vectors[rows] @ self.vectors.T).tocsr()
         who = np.repeat(np.arange(len(rows)), np.diff(like.indptr))
         norms = self.norm[rows][who] ** self.alpha * self.norm[like.indices] ** (1.0 - self.alpha)
         like.data = (like.data / norms) ** self.locality

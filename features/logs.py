@@ -18,7 +18,18 @@ from regulars.features.asof import AsOf, Moments
 from regulars.features.events import EventLog
 from regulars.features.lazy import lazy
 from regulars.features.settings import Settings
-from regulars.features.shop import I32, I64, NEVER, NONE, OrderLines, ProductChanges, Shop, SupportEvents, days
+from regulars.features.shop import (
+    I32,
+    I64,
+    NEVER,
+    NONE,
+    CustomerChanges,
+    OrderLines,
+    ProductChanges,
+    Shop,
+    SupportEvents,
+    days,
+)
 from regulars.features.tables import Advocacy, Support
 from regulars.features.tickets import COLUMNS, ticket_columns
 
@@ -191,17 +202,18 @@ def _dated(times: I64) -> I64:
     return np.where(times == NEVER, NEVER + 1, times)
 
 
-def known_row(products: ProductChanges, product: I32, moment: I64, trust_undated: bool) -> I64:
-    """For each (product, moment): the position of the product's row that held then, or -1.
+def known_row(rows: ProductChanges | CustomerChanges, asked: I32, moment: I64, trust_undated: bool) -> I64:
+    """For each (product or customer, moment): the position of its row that held then, or -1.
 
     That is the row with the latest `valid_from` among those that were known at the moment or before it. Rows without
     `valid_from` say what is true now, and are left out unless `trust_undated`.
     """
-    kept = np.flatnonzero((products.visible != NEVER) | trust_undated)
-    rows = products.take(kept)
-    size = int(max(rows.product.max(initial=-1), product.max(initial=-1))) + 1
-    log = EventLog.build(size, rows.product, _dated(rows.time), _dated(rows.visible), {"row": kept})
-    return AsOf(log, Moments(product, moment + 1)).last("row")
+    kept = np.flatnonzero((rows.visible != NEVER) | trust_undated)
+    rows = rows.take(kept)
+    key = rows.product if isinstance(rows, ProductChanges) else rows.customer
+    size = int(max(key.max(initial=-1), asked.max(initial=-1))) + 1
+    log = EventLog.build(size, key, _dated(rows.time), _dated(rows.visible), {"row": kept})
+    return AsOf(log, Moments(asked, moment + 1)).last("row")
 
 
 def line_log(lines: OrderLines, category: I32, keys: int) -> EventLog:

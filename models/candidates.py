@@ -206,13 +206,13 @@ def _collect(
     now: int,
     horizon: int,
     limits: Limits,
+    width: int,
     desk: Workspace,
 ) -> tuple[I64, I32, F32, F32]:
     """Candidates of the customers whose rows are `first[i]:last[i]`: counts, products, evidence, and habits."""
     product, time, basket, pieces, revenue = rows
     returned_start, returned_product, returned_pieces = returns
     total = len(first)
-    width = limits.own + limits.near + 5 * limits.linked + limits.popular
     out_count = np.zeros(total, dtype=np.int64)
     out_product = np.empty(total * width, dtype=np.int32)
     out_evidence = np.empty((total * width, len(EVIDENCE)), dtype=np.float32)
@@ -281,7 +281,17 @@ def collect(
         returns = (start, returned.product[at], returned.pieces[at])
         desk = context.desk(products)
         found = _collect(
-            first[some], last[some], rows, returns, groups[some], shop, baskets.moment, horizon, limits, desk
+            first[some],
+            last[some],
+            rows,
+            returns,
+            groups[some],
+            shop,
+            baskets.moment,
+            horizon,
+            limits,
+            limits.width,
+            desk,
         )
         context.desks.append(desk)
         return found

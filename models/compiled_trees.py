@@ -89,16 +89,18 @@ class CompiledTrees:
             int(header["max_feature_idx"]) + 1,
         )
 
-    def raw_scores(self, inputs: F32) -> F64:
+    def raw_scores(self, inputs: F32 | F64) -> F64:
         """(n,) sum of the trees over (n, columns) rows in single precision, before the objective's link.
 
         Raises:
-            ValueError: if the rows have another number of columns than the booster was grown on.
+            ValueError: if the rows have another number of columns than the booster was grown on, or another precision.
         """
+        if inputs.dtype != np.float32:
+            raise ValueError(f"the compiled walk takes rows in single precision (float32), not {inputs.dtype}")
         if inputs.ndim != 2 or inputs.shape[1] != self.columns:
             raise ValueError(f"the trees were grown on {self.columns} columns, and the rows have shape {inputs.shape}")
         out = np.zeros(len(inputs))
-        _walk(np.asarray(inputs, dtype=np.float32), out, *self._arrays())
+        _walk(inputs.astype(np.float32, copy=False), out, *self._arrays())
         return out
 
     def _arrays(self) -> tuple[I64, I64, I32, F32, I32, F64, I64, F32]:

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from regulars.features.baskets import Baskets, PurchaseLog
 from regulars.features.holdings import basket_holdings, customer_holdings
+from regulars.features.logs import known_row
 from regulars.features.pairings import accessories, main_first, sequences
 from regulars.features.shop import DAY, I32, I64, Shop, Text
 from regulars.models.candidate_sources import Limits
@@ -42,7 +43,8 @@ CALIBRATES = 0.4
 """Customers by whom the calibrator is fitted, as a share of those by whom ranks are learnt; they are others."""
 NEWCOMERS = 0.1
 """Customers with no order yet by whom ranks are learnt too, as a share of the others."""
-MOMENTS_A_HORIZON = 3
+CLOSEST = 3
+"""Training moments are at least the horizon over this apart, and at most the horizon."""
 CUSTOMERS_AT_ONCE = 512
 """Customers whose candidates are in memory at a time, for each thread."""
 
@@ -61,7 +63,8 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
     Args:
         horizon_days: the window in which a product counts as bought next.
         candidates: how many products are considered, and how neighbours are found.
-        moments: training moments at most, a third of a horizon apart, the last one horizon before `until`.
+        moments: training moments at most, the last one horizon before `until`, and a horizon apart where the history is
+            long enough.
         customers_per_moment: customers at each by whom ranks are learnt, among those who came in the window after it.
         negatives: share of the candidates not bought that a ranker sees.
         pool: customers kept as possible neighbours.
@@ -76,7 +79,7 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         self,
         horizon_days: int = 90,
         candidates: Limits = Limits(),  # noqa: B008 - immutable
-        moments: int = 6,
+        moments: int = 4,
         customers_per_moment: int = 2_000,
         negatives: float = 0.12,
         pool: int = 20_000,
@@ -182,12 +185,13 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         return restore(cls, state)  # type: ignore[no-any-return]
 
     def _moments(self, log: PurchaseLog, until: int) -> list[int]:
-        """Training moments with at least one horizon of history before them."""
+        """Training moments with at least one horizon of history before them, spread over the history."""
         if len(log.time) == 0:
             return []
-        begin = int(log.time.min()) + self.horizon
-        steps = (until - self.horizon - k * self.horizon // MOMENTS_A_HORIZON for k in range(self.moments))
-        return [moment for moment in steps if moment >= begin]
+        begin, last = int(log.time.min()) + self.horizon, until - self.horizon
+        # Windows that overlap say little that is new, and moments long ago less of today.
+        step = min(max((last - begin) // max(self.moments - 1, 1), self.horizon // CLOSEST), self.horizon)
+        return [last - k * step for k in range(self.moments) if last - k * step >= begin]
 
     def _context(self, past: _Past, baskets: Baskets, rng: np.random.Generator) -> ShopContext:
         """What the whole shop says at the baskets' moment."""
@@ -278,9 +282,11 @@ def _names(shop: Shop, recode: I32, product_ids: Text, as_of: int) -> Text:
     """What to call each product: its last name visible before `as_of` (undated rows are of today), else its id."""
     names = product_ids.copy()
     if shop.products is not None and shop.has("products.name"):
-        rows = shop.products.take(np.flatnonzero((shop.products.visible < as_of) & (shop.products.name >= 0)))
-        order = np.argsort(rows.time, kind="stable")
-        names[recode[rows.product[order]]] = shop.words["products.name"][rows.name[order]]
+        named = shop.products.take(np.flatnonzero(shop.products.name >= 0))
+        every = np.arange(len(shop.product_ids), dtype=np.int32)
+        known = known_row(named, every, np.full(len(every), as_of - 1), trust_undated=True)
+        told = every[known >= 0]
+        names[recode[told]] = shop.words["products.name"][named.name[known[told]]]
     return names
 
 

@@ -7,6 +7,7 @@ of the group's baskets that held the product over the share of all baskets, draw
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features.baskets import Baskets
-from regulars.features.known import last_known
+from regulars.features.logs import known_row
 from regulars.features.shop import I32, I64, NONE, Shop, Text
 from regulars.models.catalogue import YEAR
 from regulars.models.code_book import positions
+from regulars.models.recommendations import ranked
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 
 BY = ("segment", "country")
 """Columns of customers that make groups."""
@@ -68,10 +71,8 @@ def words_of_customers(shop: Shop, column: str, customers: I32, moment: int, *, 
     """(customers,) code of each customer's word in a column of `customers`, as known before the moment."""
     if shop.customers is None or not shop.has(f"customers.{column}"):
         return None
-    rows = shop.customers
-    known = last_known(rows.customer, rows.time, rows.visible, len(shop.customer_ids), moment, undated=undated)
-    values = np.append(getattr(rows, column), NONE)
-    return np.where(known[customers] >= 0, values[known[customers]], NONE).astype(np.int32)
+    known = known_row(shop.customers, customers, np.full(len(customers), moment - 1), undated)
+    return np.where(known >= 0, np.append(getattr(shop.customers, column), NONE)[known], NONE).astype(np.int32)
 
 
 def peer_groups(
@@ -87,9 +88,9 @@ def peer_groups(
         undated: whether rows about customers without a date count.
     """
     rows = np.flatnonzero((baskets.time >= baskets.moment - YEAR) & (baskets.customer >= 0))
+    product, basket = baskets.product[rows], baskets.basket[rows]
     customers, at = np.unique(baskets.customer[rows], return_inverse=True)
-    of_baskets = baskets.basket[rows]
-    everybody = np.bincount(baskets.product[rows], minlength=products) / max(len(np.unique(of_baskets)), 1)
+    everybody = np.bincount(product, minlength=products) / max(len(np.unique(basket)), 1)
     words, parts = [], []
     for name in BY:
         codes = words_of_customers(shop, name, customers.astype(np.int32), baskets.moment, undated=undated)
@@ -100,32 +101,36 @@ def peer_groups(
         kept = np.sort(np.lexsort((np.arange(len(members)), -members))[:GROUPS_AT_MOST])
         kept = kept[members[kept] > 0]
         words.append(shop.words[f"customers.{name}"][kept])
-        for group in kept:
-            mine = codes[at] == group
-            parts.append(_lifts(baskets.product[rows][mine], of_baskets[mine], everybody, on_sale))
+        number = np.full(len(members) + 1, NONE, dtype=np.int32)  # the last one stands for customers without a word
+        number[kept] = np.arange(len(kept))
+        group = number[codes][at]
+        mine = group >= 0
+        parts.append(_lifts(group[mine], product[mine], basket[mine], len(kept), everybody, on_sale))
     return PeerGroups(tuple(words), _joined(parts), undated)
 
 
-def _lifts(
-    product: I32, basket: I64, everybody: NDArray[np.float64], on_sale: NDArray[np.bool_]
-) -> tuple[I32, F32, I32]:
-    """One group's products, their lifts, and the most popular."""
-    times = np.bincount(product, minlength=len(everybody))
-    baskets = len(np.unique(basket))
-    share = (times + DRAWN * everybody) / (baskets + DRAWN)
-    held = np.flatnonzero(times)
-    sold = held[on_sale[held]]
-    best = sold[np.lexsort((sold, -share[sold]))][:SHOWN]
-    top = np.full(SHOWN, NONE, dtype=np.int32)
-    top[: len(best)] = best
-    return held.astype(np.int32), (share[held] / everybody[held]).astype(np.float32), top
+def _lifts(group: I32, product: I32, basket: I64, groups: int, everybody: F64, on_sale: NDArray[np.bool_]) -> Lifts:
+    """The lifts of groups from purchases, one row for each basket and product."""
+    products = len(everybody)
+    keys, times = np.unique(group.astype(np.int64) * products + product, return_counts=True)
+    owner, held = keys // products, (keys % products).astype(np.int32)
+    each = np.unique(np.stack([group, basket]), axis=1)[0]
+    baskets = np.bincount(each, minlength=groups)
+    share = (times + DRAWN * everybody[held]) / (baskets[owner] + DRAWN)
+    sold = np.flatnonzero(on_sale[held])
+    top = ranked(owner[sold], groups, (share[sold],), held[sold], SHOWN)
+    start = np.searchsorted(owner, np.arange(groups + 1)).astype(np.int64)
+    best = np.where(top >= 0, np.append(held[sold], NONE)[top], NONE).astype(np.int32)
+    return Lifts(start, held, (share / everybody[held]).astype(np.float32), best)
 
 
-def _joined(parts: list[tuple[I32, F32, I32]]) -> Lifts:
-    sizes = [len(product) for product, _, _ in parts]
+def _joined(parts: Sequence[Lifts]) -> Lifts:
+    """The groups of each part one after another."""
+    sizes = [0, *np.cumsum([len(part.product) for part in parts])]
+    starts = [part.start[:-1] + size for part, size in zip(parts, sizes[:-1], strict=True)]
     return Lifts(
-        np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
-        np.concatenate([np.zeros(0, np.int32), *(product for product, _, _ in parts)]),
-        np.concatenate([np.zeros(0, np.float32), *(lift for _, lift, _ in parts)]),
-        np.array([top for _, _, top in parts], dtype=np.int32).reshape(len(parts), SHOWN),
+        np.concatenate([*starts, sizes[-1:]]).astype(np.int64),
+        np.concatenate([np.zeros(0, np.int32), *(part.product for part in parts)]),
+        np.concatenate([np.zeros(0, np.float32), *(part.lift for part in parts)]),
+        np.concatenate([np.zeros((0, SHOWN), np.int32), *(part.top for part in parts)]),
     )

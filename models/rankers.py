@@ -12,7 +12,7 @@ Source: Burges 2010, 'From RankNet to LambdaRank to LambdaMART: an overview', Mi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -92,9 +92,7 @@ class Rankers:
         """Rankers and calibrator; None where there is too little to learn from."""
         if sum(int(part.label.sum()) for part in parts) < LEAST_POSITIVES:
             return None
-        rows = TrainingRows(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in TrainingRows.__dataclass_fields__)
-        )
+        rows = _joined(parts)
         ranks, calibrates = np.flatnonzero(~rows.calibrates), np.flatnonzero(rows.calibrates)
         if not rows.label[ranks].any() or not rows.label[calibrates].any():
             return None
@@ -110,7 +108,8 @@ class Rankers:
         settings = {**how.settings(len(label)), "feature_fraction": 1.0, **CALIBRATOR}
         settings["monotone_constraints"] = [1, 1] + [0] * (inputs.shape[1] - 2)
         weight = _weight(label, CALIBRATING_NEGATIVES)
-        calibrator = Growth(inputs, label.astype(np.float64), CALIBRATOR_TREES, settings, weight).grow()
+        target = label.astype(np.float64)
+        calibrator = Growth(inputs, target, CALIBRATOR_TREES, settings, weight / weight.mean()).grow()
         return cls(pointwise, listwise, spreads, calibrator)
 
     def answers(self, table: F32) -> tuple[F64, F64]:
@@ -118,6 +117,15 @@ class Rankers:
         scores = (raw_scores(self.pointwise, table), raw_scores(self.listwise, table))
         raw = raw_scores(self.calibrator, _calibrator_inputs(scores, table))
         return 1.0 / (1.0 + np.exp(-raw)), scores[0] / self.spreads[0] + scores[1] / self.spreads[1]
+
+
+def _joined(parts: Sequence[TrainingRows]) -> TrainingRows:
+    """The rows of all moments; a customer who is there at several is another one at each."""
+    table, label, customer, bought, calibrates = (
+        np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(TrainingRows)
+    )
+    moment = np.repeat(np.arange(len(parts)), [len(part.label) for part in parts])
+    return TrainingRows(table, label, customer * len(parts) + moment, bought, calibrates)
 
 
 def _growth(rows: TrainingRows, kind: Mapping[str, Any], how: Growing, some: I64) -> Growth:

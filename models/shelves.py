@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regulars.features.known import last_known
+from regulars.features.logs import known_row
 from regulars.features.shop import I32, I64, NONE, Shop
 
 SHOWN = 30
@@ -37,10 +37,10 @@ def shelves_of(shop: Shop, recode: I32, products: int, moment: int, *, undated: 
     out = np.full(products, NONE, dtype=np.int32)
     if shop.products is None or not shop.has("products.category"):
         return out
-    rows = shop.products
-    known = last_known(rows.product, rows.time, rows.visible, len(shop.product_ids), moment, undated=undated)
-    codes = np.where(known >= 0, np.append(rows.category, NONE)[known], NONE)
-    here = recode[: len(known)]
+    every = np.arange(len(shop.product_ids), dtype=np.int32)
+    known = known_row(shop.products, every, np.full(len(every), moment - 1), undated)
+    codes = np.where(known >= 0, np.append(shop.products.category, NONE)[known], NONE)
+    here = recode[every]
     named = np.flatnonzero((here >= 0) & (here < products))
     out[here[named]] = codes[named]
     return out

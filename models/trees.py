@@ -89,7 +89,7 @@ def compiled(booster: lgb.Booster) -> CompiledTrees:
 def raw_scores(booster: lgb.Booster, inputs: Inputs) -> F64:
     """(n,) sum of the trees, before the objective's link; the same to the last bit whichever way it is found."""
     if inputs.dtype == np.float32:
-        return compiled(booster).raw_scores(inputs.astype(np.float32, copy=False))
+        return compiled(booster).raw_scores(inputs)
     return np.asarray(booster.predict(inputs, raw_score=True, num_threads=1), dtype=np.float64)
 
 

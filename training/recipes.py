@@ -28,8 +28,8 @@ VALUE_ROWS_AT_MOST = 15_000
 OURS: Mapping[str, str] = {"order_times": "order_time", "value": "value", "next_product": "next_product"}
 """The recipe that is not a baseline, by component."""
 
-NO_DIFFERENCE = ("threads", "mine", "moments")
-"""Parameters that make no other recipe: answers are the same, or (a backtest takes fewer moments) of the same kind."""
+NO_DIFFERENCE = ("threads", "mine")
+"""Parameters that leave the answers as they are."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +73,11 @@ def value_recipes(settings: Settings, seed: int, threads: int, columns: tuple[st
 
 
 def product_recipes(settings: Settings, seed: int, threads: int, *, mine: bool = True) -> list[Recipe]:
-    """Answers to 'what do they buy next'.
-
-    For a backtest (not `mine`) no pairings are mined, which are for people to read, and ours learns from half as many
-    moments: that takes half the time, and its figures there are a little below those of what is served.
-    """
-    horizon, served = settings.product_horizon_days, NextProductModel()
+    """Answers to 'what do they buy next'; pairings are for people to read, and need not be mined for a backtest."""
+    horizon, trusted = settings.product_horizon_days, settings.data.trust_undated
 
     def ours() -> NextProductModel:
-        return NextProductModel(
-            horizon_days=horizon,
-            moments=served.moments if mine else served.moments // 2,
-            mine=mine,
-            trust_undated=settings.data.trust_undated,
-            seed=seed,
-            threads=threads,
-        )
+        return NextProductModel(horizon_days=horizon, mine=mine, trust_undated=trusted, seed=seed, threads=threads)
 
     return [
         Recipe("next_product", ours, False),

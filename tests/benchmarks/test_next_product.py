@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,6 @@ from tests.training.shops import frames_of, read, with_nonsense
 from regulars.features.shop import Shop, as_time
 
 MOMENT = as_time("2025-01-01")
-
-
-@pytest.fixture(scope="module")
-def bench(root: Path) -> Callable[[str], Any]:
-    folder = str(root / "benchmarks")
-    if folder not in sys.path:
-        sys.path.append(folder)
-    return import_module
 
 
 @pytest.fixture(scope="module")

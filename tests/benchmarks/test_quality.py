@@ -3,9 +3,7 @@ differences are told the right way round."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +19,6 @@ from regulars.training.train import train
 CUTOFF = "2025-01-01"
 MOMENT = as_time(CUTOFF)
 SETTINGS = settings_of()
-
-
-@pytest.fixture(scope="module")
-def bench(root: Path) -> Callable[[str], Any]:
-    folder = str(root / "benchmarks")
-    if folder not in sys.path:
-        sys.path.append(folder)
-    return import_module
 
 
 @pytest.fixture(scope="module")

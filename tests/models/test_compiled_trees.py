@@ -78,6 +78,8 @@ def test_what_cannot_be_compiled_is_refused() -> None:
         CompiledTrees.of(linear)
 
 
-def test_rows_of_another_width_are_refused() -> None:
+def test_rows_of_another_width_or_precision_are_refused() -> None:
     with pytest.raises(ValueError, match="8 columns"):
         CompiledTrees.of(grown(0)).raw_scores(rows_of(5, 0)[:, :7])
+    with pytest.raises(ValueError, match="float64"):
+        CompiledTrees.of(grown(0)).raw_scores(rows_of(5, 0).astype(np.float64))

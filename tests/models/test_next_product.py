@@ -174,6 +174,16 @@ def test_threads_change_nothing(shop: Shop) -> None:
     assert alike(*(fitted.recommend(shop, customers_of(shop), END) for fitted in (one, two)))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_customers_are_answered_a_few_at_a_time(shop: Shop, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = model().set_params(threads=threads).fit(shop, END)
+    whole = fitted.recommend(shop, customers_of(shop), END)
+    monkeypatch.setattr("regulars.models.next_product.CUSTOMERS_AT_ONCE", 7)
+    assert alike(whole, fitted.recommend(shop, customers_of(shop), END))
+    nobody = fitted.recommend(shop, np.zeros(0, dtype=np.int32), END)
+    assert nobody.all.product.shape == (0, 10)
+
+
 @everyone
 def test_a_shop_without_products(make: Make, shop: Shop) -> None:
     nothing = replace(
