@@ -30,6 +30,9 @@ YEAR = 365.25
 LIFT_DAYS = 364
 """Days ahead up to which the shop's season a year ago is known at the moment (see `ShopContext.year_ago_lift`)."""
 
+FURTHER_DAYS = 180.0
+"""How long further orders are counted after the next one, in days from the moment."""
+
 RECENCY = "days_since_last_order"
 ADDED = ("days_since_last_order_then", "interval", "order_chance_bgnbd")
 SEASONAL = ("season_sine", "season_cosine", "year_ago_lift")
@@ -42,7 +45,7 @@ class OrderLabels:
     Attributes:
         days_to_next: (n,) days to the next order, NaN where none came while the customer was watched.
         observed_days: (n,) days the customer was watched.
-        further_orders: (n,) orders after the next one, in the rest of the time watched (at most a half year).
+        further_orders: (n,) orders after the next one, in the rest of the time watched (`FURTHER_DAYS` at most).
         further_days: (n,) how long that rest was, in days; 0 where no order came.
     """
 

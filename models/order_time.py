@@ -42,6 +42,7 @@ from regulars.models.hazard_rows import (
 )
 from regulars.models.linear_hazard import LinearHazard
 from regulars.models.reasons import churn_reasons
+from regulars.models.shop_level import ShopLevel
 from regulars.models.state import State, dict_part
 from regulars.models.trees import (
     Growth,
@@ -127,7 +128,9 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         self.linear_ = LinearHazard.fit(table, by_bgnbd, rows) if learnable else None
         self.usual_pace_ = usual_pace(labels)
         self.level_shift_ = 0.0
-        self.level_shift_ = self._find_level_shift(table.take(table.moment == table.moment.max()))
+        newest = table.take(table.moment == table.moment.max())
+        self.level_shift_ = self._find_level_shift(newest)
+        self.level_ = ShopLevel.fit(table, labels, self._hazards(newest), self._pace(newest))
         return self
 
     def _find_level_shift(self, newest: FeatureTable) -> float:
@@ -183,11 +186,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
         """One curve per row; a row without an order before its moment is read as a customer of no history."""
         self._check(table)
-        by_bgnbd = bgnbd_hazards(self.bgnbd_, table)
-        hazards = np.empty((len(table), len(EDGES) - 1))
-        for interval in range(hazards.shape[1]):
-            hazards[:, interval] = expit(self._logits(table, by_bgnbd, interval))
-        return from_hazards(EDGES, hazards, self._pace(table))
+        return from_hazards(EDGES, *self.level_.scaled(self._hazards(table), self._pace(table), table.moment))
 
     def predict_proba(self, table: FeatureTable, horizon_days: float = 90) -> F64:
         """(n, 2) chance of an order within the horizon, and of none (churn)."""
@@ -231,6 +230,14 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
     def _inputs(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> NDArray[np.float32]:
         return hazard_inputs(table, by_bgnbd, np.arange(len(table)), np.full(len(table), interval))
 
+    def _hazards(self, table: FeatureTable) -> F64:
+        """(n, intervals) chance of an order in each interval given none before, whatever the year says of them."""
+        by_bgnbd = bgnbd_hazards(self.bgnbd_, table)
+        hazards = np.empty((len(table), len(EDGES) - 1))
+        for interval in range(hazards.shape[1]):
+            hazards[:, interval] = expit(self._logits(table, by_bgnbd, interval))
+        return hazards
+
     def _logits(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> F64:
         """(n,) log odds of an order in the interval: trees and buy-till-you-die, each as far as it is believed."""
         if self.linear_ is None:
@@ -262,6 +269,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             "tree_weight": self.tree_weight_,
             "usual_pace": self.usual_pace_,
             "level_shift": self.level_shift_,
+            "level": self.level_.to_dict(),
         }
         return {"numbers": numbers, **texts_of({"flat": self.flat_, "season": self.season_, "pace": self.pace_})}
 
@@ -275,6 +283,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         model.linear_ = None if numbers["linear"] is None else LinearHazard.from_dict(numbers["linear"])
         model.season_weight_, model.tree_weight_ = numbers["season_weight"], numbers["tree_weight"]
         model.usual_pace_, model.level_shift_ = numbers["usual_pace"], numbers["level_shift"]
+        model.level_ = ShopLevel.from_dict(numbers["level"])
         model.flat_, model.season_, model.pace_ = (booster_part(state, name) for name in ("flat", "season", "pace"))
         return model
 

@@ -18,12 +18,10 @@ from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import I64, days
 from regulars.features.table import FeatureTable, feature_table
-from regulars.models.hazard_rows import OrderLabels
+from regulars.models.hazard_rows import FURTHER_DAYS, OrderLabels
 from regulars.models.value import ValueLabels
 from regulars.training.labels import Outcomes
 
-FURTHER_DAYS = 180.0
-"""How long further orders are counted after the next one, in days from the moment."""
 SNAPSHOTS_AT_MOST = 36
 """More only where two horizons hold more."""
 

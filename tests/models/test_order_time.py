@@ -13,6 +13,7 @@ from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.hazard_rows import ADDED, EDGES, SEASONAL, HazardRows, bgnbd_hazards, unfold
 from regulars.models.order_time import OrderTimeModel, tree_weight
+from regulars.models.shop_level import ShopLevel
 
 
 class TestOrderTimeModelKeepsItsPromises(OrderTimePromises):
@@ -92,6 +93,8 @@ def test_where_nothing_can_be_told_apart_it_is_bgnbd() -> None:
     nobody = made_shop(60, reorders="nobody")
     model = OrderTimeModel().fit(nobody.table, nobody.orders)
 
+    # The table's series of orders is of another shop, and says nothing here.
+    model.level_ = ShopLevel.unchanged()
     survival = model.predict_curves(nobody.table).survival
 
     assert model.tree_weight_ == 0
@@ -119,6 +122,7 @@ def test_the_level_leans_on_bgnbd_as_far_as_the_season_is_unknown(history: float
     context = dataclasses.replace(shop.table.context, first_day=int(shop.table.context.as_of // DAY - history))
     table = dataclasses.replace(shop.table, context=context)
     model = OrderTimeModel(rounds=10, least_rows=20).fit(table, shop.orders)
+    model.level_ = ShopLevel.unchanged()
     newest = table.take((table.moment == table.moment.max()) & (table.column("orders_total") > 0))
 
     level = model.predict_curves(newest).churn(90).mean()
