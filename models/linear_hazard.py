@@ -61,7 +61,7 @@ class LinearHazard:
         centre, spread = columns.mean(axis=0), columns.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
         x = (columns - centre) / spread
-        found = _fitted(x, rows.interval, before, rows.ordered.astype(np.float64))
+        found = correction(x, rows.interval, before, rows.ordered)
         return cls(centre, spread, found[: x.shape[1]], found[x.shape[1] :])
 
     def log_odds(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> F64:
@@ -95,8 +95,18 @@ def inputs(table: FeatureTable, before: F64, row: NDArray[np.integer], interval:
     return np.column_stack([before, np.log1p(wait), np.log1p(order_days), np.log1p(tenure), overdue, single])
 
 
-def _fitted(x: F64, interval: NDArray[np.integer], before: F64, ordered: F64) -> F64:
-    """(columns + intervals,) coefficients and offsets, by Newton's method."""
+def correction(x: F64, interval: NDArray[np.integer], before: F64, came: NDArray[np.bool_]) -> F64:
+    """(columns + intervals,) what to add to log odds: coefficients of columns, and an offset for each interval.
+
+    Newton's method; the prior around no correction has `PRIOR_SD`.
+
+    Args:
+        x: (m, columns) of standard deviation 1.
+        interval: (m,) of each row.
+        before: (m,) log odds.
+        came: (m,) whether the order came in the interval.
+    """
+    ordered = came.astype(np.float64)
     columns, intervals = x.shape[1], len(EDGES) - 1
     found = np.zeros(columns + intervals)
     for _ in range(STEPS):

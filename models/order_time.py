@@ -44,6 +44,7 @@ from regulars.models.linear_hazard import LinearHazard
 from regulars.models.reasons import churn_reasons
 from regulars.models.shop_level import ShopLevel
 from regulars.models.state import State, dict_part
+from regulars.models.stretch import Stretch
 from regulars.models.trees import (
     Growth,
     booster_part,
@@ -127,7 +128,9 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         learnable = 0 < rows.ordered.sum() < len(rows.row)
         self.linear_ = LinearHazard.fit(table, by_bgnbd, rows) if learnable else None
         self.usual_pace_ = usual_pace(labels)
-        self.level_shift_ = 0.0
+        self.level_shift_, self.stretch_ = 0.0, Stretch.none()
+        if self.tree_weight_ > 0:
+            self.stretch_ = Stretch.fit(self._logits_of(table, by_bgnbd, rows), rows)
         newest = table.take(table.moment == table.moment.max())
         self.level_shift_ = self._find_level_shift(newest)
         self.level_ = ShopLevel.fit(table, labels, self._hazards(newest), self._pace(newest))
@@ -244,12 +247,21 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             found = logit(by_bgnbd[:, interval])
         else:
             found = self.linear_.log_odds(table, by_bgnbd, interval)
-        found = (1 - self.tree_weight_) * found + self.level_shift_
         if self.tree_weight_ == 0:
             return found
+        found = (1 - self.tree_weight_) * found
         inputs = self._inputs(table, by_bgnbd, interval)
         for booster, weight in self._boosters():
             found += self.tree_weight_ * weight * raw_scores(booster, inputs[:, : booster.num_feature()])
+        return self.stretch_.of(found, interval) + self.level_shift_
+
+    def _logits_of(self, table: FeatureTable, by_bgnbd: F64, rows: HazardRows) -> F64:
+        """(m,) log odds of an order in each of the unfolded rows."""
+        found = np.empty(len(rows.row))
+        for interval in range(len(EDGES) - 1):
+            these = np.flatnonzero(rows.interval == interval)
+            some = rows.row[these]
+            found[these] = self._logits(table.take(some), by_bgnbd[some], interval)
         return found
 
     def _pace(self, table: FeatureTable) -> F64:
@@ -269,6 +281,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             "tree_weight": self.tree_weight_,
             "usual_pace": self.usual_pace_,
             "level_shift": self.level_shift_,
+            "stretch": self.stretch_.to_dict(),
             "level": self.level_.to_dict(),
         }
         return {"numbers": numbers, **texts_of({"flat": self.flat_, "season": self.season_, "pace": self.pace_})}
@@ -283,6 +296,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         model.linear_ = None if numbers["linear"] is None else LinearHazard.from_dict(numbers["linear"])
         model.season_weight_, model.tree_weight_ = numbers["season_weight"], numbers["tree_weight"]
         model.usual_pace_, model.level_shift_ = numbers["usual_pace"], numbers["level_shift"]
+        model.stretch_ = Stretch.from_dict(numbers["stretch"])
         model.level_ = ShopLevel.from_dict(numbers["level"])
         model.flat_, model.season_, model.pace_ = (booster_part(state, name) for name in ("flat", "season", "pace"))
         return model
