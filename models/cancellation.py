@@ -49,9 +49,9 @@ class CancellationModel(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         rounds: int = 75,
-        learning_rate: float = 0.1,
-        leaves: int = 8,
-        least_rows: int = 200,
+        learning_rate: float = 0.05,
+        leaves: int = 4,
+        least_rows: int = 2_000,
         seed: int = 0,
         threads: int = 2,
     ) -> None:
@@ -80,7 +80,8 @@ class CancellationModel(BaseEstimator):  # type: ignore[misc]
         if self.tree_weight_ > 0:
             inputs = self._inputs(table, contract_days, rows.row, rows.interval)
             target = rows.ordered.astype(np.float64)
-            self.hazard_ = Growth(inputs, target, self.rounds, self._settings(len(target))).grow()
+            start = logit(inputs[:, -1].astype(np.float64))
+            self.hazard_ = Growth(inputs, target, self.rounds, self._settings(len(target)), start=start).grow()
         return self
 
     def _tree_weight(self, rows: HazardRows) -> float:
@@ -108,8 +109,7 @@ class CancellationModel(BaseEstimator):  # type: ignore[misc]
             return contract_curves(EDGES, hazards)
         for interval in range(hazards.shape[1]):
             trees = raw_scores(self.hazard_, self._inputs_at(table, contract_days, interval))
-            before = logit(np.clip(hazards[:, interval], 1e-9, 1 - 1e-9))
-            hazards[:, interval] = expit((1 - self.tree_weight_) * before + self.tree_weight_ * trees)
+            hazards[:, interval] = expit(logit(hazards[:, interval]) + self.tree_weight_ * trees)
         return contract_curves(EDGES, hazards)
 
     def reasons(self, table: FeatureTable, contract_days: F64, horizon_days: float, top: int = 3) -> list[list[str]]:
