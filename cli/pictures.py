@@ -36,15 +36,20 @@ def draw(training: Training, settings: Settings) -> dict[str, Figure]:
     churn = CANCELLATION if settings.churn.is_contract else "order_times"
     used = training.recipes[churn].split(" ")[0]
     rivals = [name for name in ranked(records, churn) if name != used]
+    best = rivals[0] if rivals else None
     models = [used, *rivals[:1]]
     margin = float(np.mean([one.margin[~one.churned].mean() if (~one.churned).any() else 0.0 for one in predictions]))
     left = plots.NO_ORDER
     if settings.churn.is_contract:
         left, margin = plots.CANCELLED, float(np.mean([one.margin.mean() for one in predictions]))
-        predictions = [replace(one, churned=one.cancelled, churn_probability=one.cancel_probability) for one in predictions]
+        predictions = [
+            replace(one, churned=one.cancelled, churn_probability=one.cancel_probability) for one in predictions
+        ]
     assumed = plots.ContactValue(margin, settings.outreach.cost_per_contact, currency=settings.shop.currency)
     figures = {
-        "calibration": plots.calibration(predictions, used, settings.churn.horizon_days, *rivals[:1], left=left),
+        "calibration": plots.calibration(
+            predictions, used, settings.churn.horizon_days, rivals[0] if rivals else None, left
+        ),
         "gains": plots.gains(predictions, models, settings.churn.horizon_days, left),
         "profit_curve": plots.profit_curve(predictions, models, assumed),
         "log_loss_by_cutoff": plots.metric_by_cutoff(records, churn),

@@ -54,7 +54,7 @@ class ChurnSettings(Section):
     """What counts as leaving."""
 
     by: Literal["orders", "contract"] = Field(
-        "orders", description="orders: no order within the horizon is churn; contract: cancelling (`customers.left_at`)"
+        "orders", description="churn is no order within the horizon; or contract: cancelling (`customers.left_at`)"
     )
     horizon_days: int = Field(90, ge=1, le=730, description="no order, or a cancellation, within so many days is churn")
     too_new_days: int = Field(7, ge=0, description="first order, or the contract, within so many days: too_new")

@@ -32,7 +32,7 @@ F64 = NDArray[np.float64]
 
 ADDED = ("contract_days_then", "interval", "cancel_chance_by_tenure")
 """Columns beside the table's: the age of the contract at the interval's beginning, and what the life table says."""
-CANCELLATIONS_FOR_HALF_WEIGHT = 100
+CANCELLATIONS_FOR_HALF_WEIGHT = 200
 """Cancelled contracts at which the trees count as much as the life table."""
 
 

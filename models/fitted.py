@@ -55,9 +55,7 @@ class Cancellations(Stored, Protocol):
         """One curve per row of the table, whose contracts have run for `contract_days` (n,)."""
         ...
 
-    def reasons(
-        self, table: FeatureTable, contract_days: F64, horizon_days: float, top: int = 3
-    ) -> list[list[str]]:
+    def reasons(self, table: FeatureTable, contract_days: F64, horizon_days: float, top: int = 3) -> list[list[str]]:
         """For each row the strongest reasons for its chance of cancelling, in words with numbers in them."""
         ...
 

@@ -45,7 +45,7 @@ def contract_answers(
     if len(at):
         for_days = contracts.days[at]
         churn[at] = model.predict_curves(running, for_days).cancelled(horizon_days)
-        for row, told in zip(at, model.reasons(running, for_days, horizon_days, top), strict=True):
+        for row, told in zip(at.tolist(), model.reasons(running, for_days, horizon_days, top), strict=True):
             reasons[row] = told
     known = np.flatnonzero(contracts.left | contracts.noticed)
     churn[known] = contracts.left[known] | (contracts.ends[known] < contracts.moment[known] + days(horizon_days))

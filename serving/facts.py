@@ -50,7 +50,9 @@ class Facts:
     `chance` is the probability of an order in the horizon if nobody does anything, `value` the margin expected if the
     customer orders. Where customers hold contracts, `kept` is the probability that it is not cancelled in the horizon
     and `contract_value` the margin of the horizon if it is not; elsewhere the two are `chance` and `value`. `risk_rank`
-    is the percentile of the risk of leaving, NaN where it was not given. `heard` is days since anything passed between customer and shop: an order, a contact, a ticket.
+    is the percentile of the risk of leaving, NaN where it was not given.
+
+    `heard` is days since anything passed between customer and shop: an order, a contact, a ticket.
     `since_play` holds, for each play that was ever used, days since each customer's last. `contact_rests` is how long a
     customer is left alone between contacts, `contacts_allowed` how many they may get a year, both after ignored ones.
     """

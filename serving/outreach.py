@@ -3,7 +3,9 @@
 Each play is weighed for each customer it is for. With p0 the chance of an order without the contact, p1 with it and V
 the margin the customer brings when ordering, a contact is expected to earn `p1 (V - offer) - cost - p0 V`; it is worth
 sending where that is positive. Where customers hold contracts, a play that keeps one (`Play.keeps`) is weighed alike,
-with the chance that the contract is kept and the margin of the horizon if it is. In three steps, each with what the ones before left of budget, hours and places:
+with the chance that the contract is kept and the margin of the horizon if it is.
+
+In three steps, each with what the ones before left of budget, hours and places:
 
 1. Complaints. Everyone whose complaint wants an answer gets one from one owner, the most valuable first, whatever it
    earns, and nothing is sold to them meanwhile.

@@ -264,8 +264,8 @@ CONTRACT_PLAYS: tuple[Play, ...] = tuple(
     replace(
         play,
         qualifies=lambda f: _is(f.status, "scored") & (f.risk_rank >= RISKIEST),
-        why="The chance that they cancel in the next {horizon} days is {churn:.0%}, higher than that of {rank:.0f} % of "
-        "the customers; a contract that is kept brings about {value:.2f} {currency} in that time.",
+        why="The chance that they cancel in the next {horizon} days is {churn:.0%}, higher than that of {rank:.0f} % "
+        "of the customers; a contract that is kept brings about {value:.2f} {currency} in that time.",
         keeps=True,
     )
     if play.name == "retain"

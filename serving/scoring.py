@@ -31,8 +31,8 @@ from regulars.features.table import FeatureTable, feature_table, features_of
 from regulars.models.code_book import positions
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import FittedModels, ValuePrediction
-from regulars.serving.contract_scores import contract_answers
 from regulars.serving.columns import COLUMNS, NUMBERS, TEXTS, checked
+from regulars.serving.contract_scores import contract_answers
 from regulars.serving.feature_choice import require
 from regulars.serving.known import known_since
 from regulars.serving.product_lists import both_lists

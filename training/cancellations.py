@@ -1,7 +1,7 @@
 """Cancelled contracts: whose contracts run at moments, what became of them, and how models of it are judged.
 
-Where churn is cancelling ([churn] by = "contract"), everybody is asked about who holds a contract at a moment and gave no
-notice, with an order or without. What happens with orders is asked beside it, as in every shop.
+Where churn is cancelling ([churn] by = "contract"), everybody is asked about who holds a contract at a moment and gave
+no notice, with an order or without. What happens with orders is asked beside it, as in every shop.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import exp
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -107,8 +108,8 @@ def cancel_probability(world: World, state: State, day: int, agenda: Agenda, rng
     """
     stays = np.zeros(len(state.left_day))
     for _ in range(PATHS):
-        path = State(*(column.copy() for column in state))
-        path = path._replace(leave_threshold=np.full(len(stays), np.inf))
+        copied: dict[str, Any] = {name: column.copy() for name, column in state._asdict().items()}
+        path = State(**copied | {"leave_threshold": np.full(len(stays), np.inf)})
         later = Agenda(agenda.customer, agenda.day, agenda.change)
         orders = 0
         for at in range(day, day + world.parameters.horizon_days):

@@ -50,7 +50,9 @@ def rows_of(*rows: tuple[int, float, float, float, float]) -> tuple[FeatureTable
 
 NEVER = np.nan
 # 0 cancels at an age of 40 days and is seen from 10 on; 1 is seen from 100 to 200; 2 leaves at 20 and is back
-SEEN = rows_of((0, 0, 10, 30, 100), (0, 20, 30, 10, 80), (1, 0, 100, NEVER, 100), (2, 0, 15, 5, 100), (2, 50, 3, NEVER, 50))
+SEEN = rows_of(
+    (0, 0, 10, 30, 100), (0, 20, 30, 10, 80), (1, 0, 100, NEVER, 100), (2, 0, 15, 5, 100), (2, 50, 3, NEVER, 50)
+)
 
 
 def test_each_contract_counts_once_from_when_it_is_first_seen() -> None:
@@ -95,10 +97,10 @@ def test_a_plain_count_agrees(rows: list[tuple[int, int, float, float]]) -> None
     exposure, cancelled = [0.0] * len(AGES), [0] * len(AGES)
     free: dict[int, float] = {}
     for customer, day, age, end, watched in sorted(made):
-        before, free[customer] = free.get(customer, -1.0), day + end if end == end else np.inf
+        before, free[customer] = free.get(customer, -1.0), np.inf if np.isnan(end) else day + end
         if day < before:
             continue
-        last = age + (end if end <= watched else watched)
+        last = age + (min(end, watched))
         for place, begin in enumerate(AGES):
             until = AGES[place + 1] if place + 1 < len(AGES) else np.inf
             exposure[place] += max(0.0, min(last, until) - max(age, begin))
