@@ -156,9 +156,7 @@ def facts_of(told: Sequence[Row], customer: int) -> list[Fact]:
 
 
 @given(told_rows, some_orders, days_of)
-def test_rows_looked_through_one_by_one_agree(
-    told: list[Row], orders: list[tuple[int, float]], day: float
-) -> None:
+def test_rows_looked_through_one_by_one_agree(told: list[Row], orders: list[tuple[int, float]], day: float) -> None:
     moments = Moments.grid(np.arange(CUSTOMERS), [time_of(day)])
     found = contracts_at(Logs(contract_shop(told, orders), SETTINGS), moments)
     for customer in range(CUSTOMERS):
@@ -178,9 +176,7 @@ def test_rows_looked_through_one_by_one_agree(
 
 
 @given(told_rows, some_orders, days_of)
-def test_what_becomes_known_later_changes_nothing(
-    told: list[Row], orders: list[tuple[int, float]], day: float
-) -> None:
+def test_what_becomes_known_later_changes_nothing(told: list[Row], orders: list[tuple[int, float]], day: float) -> None:
     shop, moments = contract_shop(told, orders), Moments.grid(np.arange(CUSTOMERS), [time_of(day)])
     assert shop.customers is not None
     before = replace(

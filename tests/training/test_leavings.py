@@ -87,6 +87,8 @@ def test_nothing_from_until_on_is_used(told: list[Row], day: float) -> None:
     moments = Moments.grid(np.arange(CUSTOMERS), [time_of(day)])
     kept = [row for row in told if row.since is None or row.since + row.late < 2]
     kept = [row if row.since is not None else row._replace(left=None) if (row.left or 0) >= 2 else row for row in kept]
-    kept = [row for row in kept if row.since is not None or row.signed is None or row.signed < 2 or row.left is not None]
+    kept = [
+        row for row in kept if row.since is not None or row.signed is None or row.signed < 2 or row.left is not None
+    ]
     whole, part = (Outcomes(Logs(contract_shop(some), SETTINGS), time_of(2)) for some in (told, kept))
     assert whole.days_to_leaving(moments).tobytes() == part.days_to_leaving(moments).tobytes()
