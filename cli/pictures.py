@@ -48,39 +48,6 @@ def draw(training: Training, settings: Settings) -> dict[str, Figure]:
     assumed = plots.ContactValue(margin, settings.outreach.cost_per_contact, currency=settings.shop.currency)
     figures = {
         "calibration": plots.calibration(predictions, used, settings.churn.horizon_days, best, left),
-        "gains": "Share of the customers who left that is found by contacting those at the highest risk first",
-    "profit_curve": "Profit of contacting the customers at the highest risk, by how many are contacted",
-    "feature_importance": "What the model of churn looks at most",
-    "next_product_hits": "How often one of ten suggested products is bought, repeats and first purchases apart",
-    "log_loss_by_cutoff": "Log loss of churn at each cutoff, by model",
-    "ndcg_by_cutoff": "Quality of the product lists at each cutoff, by model",
-}
-"""What each plot shows, for who cannot see it."""
-
-
-def draw(training: Training, settings: Settings) -> dict[str, Figure]:
-    """The plots this training has data for, by name."""
-    from regulars.training import plots
-    from regulars.training.records import CANCELLATION, ranked
-
-    records, predictions = training.records, training.predictions
-    churn = CANCELLATION if settings.churn.is_contract else "order_times"
-    used = training.recipes[churn].split(" ")[0]
-    rivals = [name for name in ranked(records, churn) if name != used]
-    best = rivals[0] if rivals else None
-    models = [used, *rivals[:1]]
-    margin = float(np.mean([one.margin[~one.churned].mean() if (~one.churned).any() else 0.0 for one in predictions]))
-    left = plots.NO_ORDER
-    if settings.churn.is_contract:
-        left, margin = plots.CANCELLED, float(np.mean([one.margin.mean() for one in predictions]))
-        predictions = [
-            replace(one, churned=one.cancelled, churn_probability=one.cancel_probability) for one in predictions
-        ]
-    assumed = plots.ContactValue(margin, settings.outreach.cost_per_contact, currency=settings.shop.currency)
-    figures = {
-        "calibration": plots.calibration(
-            predictions, used, settings.churn.horizon_days, rivals[0] if rivals else None, left
-        ),
         "gains": plots.gains(predictions, models, settings.churn.horizon_days, left),
         "profit_curve": plots.profit_curve(predictions, models, assumed),
         "log_loss_by_cutoff": plots.metric_by_cutoff(records, churn),

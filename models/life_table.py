@@ -25,7 +25,7 @@ F64 = NDArray[np.float64]
 
 AGES: F64 = np.array([0, 30, 60, 90, 120, 180, 270, 365, 545, 730, 1095, 1460], np.float64)
 """Days of a contract at which classes of age begin; the last has no end."""
-PRIOR_CANCELLATIONS = 10.0
+PRIOR_CANCELLATIONS = 30.0
 """Cancellations that the shop's constant rate counts for in each class of age."""
 PRIOR_DAYS = 730.0
 """Days to the one cancellation that is assumed before any is seen."""
