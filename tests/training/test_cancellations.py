@@ -82,11 +82,16 @@ def test_rows_are_contracts_that_run_with_an_order_or_without(shop: Shop, frames
     moment = pd.Timestamp("2025-01-01")
     assert sorted(ids) == sorted(signed.index[(signed < moment) & ~(left < moment)])
     np.testing.assert_allclose(
-        rows.contracts.days[newest], (moment - signed[ids]).dt.total_seconds().to_numpy() / 86_400
+        rows.contracts.days[newest], (moment - signed.reindex(ids)).dt.total_seconds().to_numpy() / 86_400
     )
     assert (rows.contracts.table.column("orders_total") == 0).any()
     ends = rows.contracts.table.moment + rows.labels.days_to_end * DAY
-    told = left[shop.customer_ids[rows.contracts.table.customer]].to_numpy().astype("datetime64[us]").astype(np.int64)
+    told = (
+        left.reindex(shop.customer_ids[rows.contracts.table.customer])
+        .to_numpy()
+        .astype("datetime64[us]")
+        .astype(np.int64)
+    )
     known = ~np.isnan(ends)
     assert known.sum() > 20
     np.testing.assert_allclose(ends[known], told[known])
@@ -121,7 +126,7 @@ def test_a_shop_in_which_nobody_cancelled_is_refused_by_name(table: str, frames:
     people = frames["customers"]
     given = {
         "no column": {"customers": people.drop(columns="left_at")},
-        "no value": {"customers": people.assign(left_at=pd.NaT)},
+        "no value": {"customers": people.assign(left_at=pd.Series(pd.NaT, people.index))},
     }.get(table, {})
     others = {name: frame for name, frame in frames.items() if name != "customers"}
     shop = read({**others, **given}, SETTINGS)
@@ -147,7 +152,9 @@ def unhappy() -> SimulatedShop:
 def test_ahead_of_the_baselines_where_there_is_something_to_learn(unhappy: SimulatedShop) -> None:
     """Judged at three cutoffs, on who is asked and what came as the simulator knows them, and by its true chances."""
     shop, truth = read(unhappy.tables, SETTINGS), unhappy.truth["churn"]
-    logs, losses, expected, customers = Logs(shop, SETTINGS), {}, {}, []
+    logs, customers = Logs(shop, SETTINGS), []
+    losses: dict[str, list[np.ndarray]] = {}
+    expected: dict[str, list[np.ndarray]] = {}
     for moment in sorted(truth["as_of"].unique())[-4:-1]:
         until = as_time(pd.Timestamp(moment).to_pydatetime())
         context = ShopContext.of(logs, until)
