@@ -27,6 +27,8 @@ AGES: F64 = np.array([0, 30, 60, 90, 120, 180, 270, 365, 545, 730, 1095, 1460], 
 """Days of a contract at which classes of age begin; the last has no end."""
 PRIOR_CANCELLATIONS = 30.0
 """Cancellations that the shop's constant rate counts for in each class of age."""
+LEAST_CHANCE = 1e-6
+"""No chance is smaller, and none larger than 1 less this, so that log odds are finite."""
 PRIOR_DAYS = 730.0
 """Days to the one cancellation that is assumed before any is seen."""
 
@@ -93,7 +95,7 @@ class LifeTable:
         risk = np.zeros(ages.shape)
         for begin, end, rate in zip(AGES, np.append(AGES[1:], np.inf), self.rates, strict=True):
             risk += rate * (np.clip(ages, begin, end) - begin)
-        return -np.expm1(-np.diff(risk, axis=1))
+        return np.clip(-np.expm1(-np.diff(risk, axis=1)), LEAST_CHANCE, 1 - LEAST_CHANCE)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain numbers, for JSON."""

@@ -15,6 +15,8 @@ from tests.features.strategies import CUSTOMERS, NOW, SETTINGS, Line, rows, shop
 from regulars.features.asof import Moments
 from regulars.features.contracts import Contracts, contracts_at, why_no_contracts
 from regulars.features.logs import Logs
+from regulars.features.readiness import contracts_item
+from regulars.features.settings import Settings
 from regulars.features.shop import DAY, NEVER, NONE, CustomerChanges, Shop
 
 
@@ -114,6 +116,26 @@ def test_why_churn_cannot_be_cancelling() -> None:
     assert "no cancellation" in why_no_contracts(replace(contract_shop(DATED), customers=None), time_of(60))
     assert "valid_from is the sign-up" in why_no_contracts(contract_shop([Row(0, left=50, signed=0)]), time_of(60))
     assert why_no_contracts(contract_shop([Row(None, left=50, signed=0)]), time_of(60)) == ""
+
+
+def test_what_the_readiness_report_makes_of_it() -> None:
+    by_contract = Settings.model_validate({"churn": {"by": "contract"}})
+    foretold = contract_shop([Row(0, left=50, signed=0), Row(0, left=40, signed=0, customer=1)])
+    dated, few = contract_shop(DATED), contract_shop([Row(0, signed=0)])
+
+    def told(shop: Shop, settings: Settings) -> str:
+        return str(contracts_item(shop, settings, time_of(60)))
+
+    assert told(few, Settings()) == "None"
+    assert told(few, by_contract) == "[ok] 0 of 3 customers have a left_at (0%): churn is cancelling."
+    assert told(dated, by_contract) == "[ok] 1 of 3 customers have a left_at (33%): churn is cancelling."
+    assert told(dated, Settings()) == (
+        "[warn] 1 of 3 customers have a left_at (33%), and churn is no order within 90 days. If customers hold "
+        "contracts, set [churn] by = 'contract': churn is then cancelling, and not silence."
+    )
+    assert told(foretold, by_contract).startswith(
+        "[warn] 2 of 3 customers have a left_at (67%), many of them in rows as"
+    )
 
 
 days_of = st.one_of(st.integers(-6, 6).map(float), st.sampled_from([-0.25, 0.25]))

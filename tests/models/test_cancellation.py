@@ -80,6 +80,17 @@ def test_hazards_add_up_the_rates_of_the_ages_gone_through() -> None:
     np.testing.assert_allclose(found[1], 1 - np.exp(-0.012 * np.diff(EDGES)))
 
 
+def test_contracts_of_a_day_have_finite_log_odds() -> None:
+    rows = [(customer, 0.0, 1.0, 0.01, 400.0) for customer in range(2_000)]
+    rows += [(2_000, 0.0, 1.0, NEVER, 400.0)]
+    data = rows_of(*rows)
+    table = FeatureTable(data[0].customer, data[0].moment, ("age",), data[1][:, None], data[0].context)
+    model = CancellationModel(rounds=3).fit(table, *data[1:])
+    cancelled = model.predict_curves(table, data[1]).cancelled(90)
+    assert (cancelled > 0.99).all()
+    assert np.isfinite(cancelled).all()
+
+
 @given(
     st.lists(
         st.tuples(
@@ -100,7 +111,7 @@ def test_a_plain_count_agrees(rows: list[tuple[int, int, float, float]]) -> None
         before, free[customer] = free.get(customer, -1.0), np.inf if np.isnan(end) else day + end
         if day < before:
             continue
-        last = age + (min(end, watched))
+        last = age + (watched if np.isnan(end) else min(end, watched))
         for place, begin in enumerate(AGES):
             until = AGES[place + 1] if place + 1 < len(AGES) else np.inf
             exposure[place] += max(0.0, min(last, until) - max(age, begin))
