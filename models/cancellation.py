@@ -48,7 +48,7 @@ class CancellationModel(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        rounds: int = 75,
+        rounds: int = 150,
         learning_rate: float = 0.05,
         leaves: int = 4,
         least_rows: int = 2_000,
