@@ -118,6 +118,11 @@ def _predictor(model: str | None, settings: Settings) -> Predictor:
     return predictor
 
 
+def _as_trained(settings: Settings, predictor: Predictor) -> Settings:
+    """The settings with what churn is to the model."""
+    return settings.model_copy(update={"churn": predictor.bundle.settings.churn})
+
+
 def _scored(predictor: Predictor, shop: Shop, moment: int, top: int | None = None) -> pd.DataFrame:
     _tell_what_is_odd(predictor, shop.end, predictor.lacking(shop), moment)
     with console.status("scoring") as status, tables_may_lack():
@@ -178,8 +183,9 @@ def outreach(
     read = _read_scores(scores, as_of) if scores is not None else None
     shop, _ = read_tables(place, settings)
     if read is None:
-        moment = moment_from(as_of, shop)
-        read = _scored(_predictor(model, settings), shop, moment), moment
+        predictor, moment = _predictor(model, settings), moment_from(as_of, shop)
+        settings = _as_trained(settings, predictor)
+        read = _scored(predictor, shop, moment), moment
     found = _listed(*read, shop, settings, budget, seed)
     found.write(out)
     contacted = found.rows[found.rows["arm"] == "contact"]
@@ -228,6 +234,7 @@ def report(
     read = _read_scores(scores, as_of) if scores is not None else None
     shop, reading = read_tables(place, settings)
     predictor = _predictor(model, settings)
+    settings = _as_trained(settings, predictor)
     if read is None:
         moment = moment_from(as_of, shop)
         read = _scored(predictor, shop, moment), moment

@@ -60,6 +60,7 @@ def simulate(
     seed: Seed = 7,
     file_format: Annotated[FileFormat, typer.Option("--format")] = FileFormat.PARQUET,
     support_effect: Annotated[float, typer.Option(min=0, help="how much badly handled work drives leaving")] = 1.5,
+    contract: Annotated[bool, typer.Option(help="customers hold contracts, and say so when they leave")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="processes; the shop is the same with any number")] = 1,
     truth: Annotated[bool, typer.Option(help="write what is true of the shop")] = True,
 ) -> None:
@@ -75,7 +76,7 @@ def simulate(
     with progress("simulating", "customers") as advance:
         advance(0, customers)
         rows = write_simulated_shop(
-            ShopParameters(customers=customers, support_effect=support_effect),
+            ShopParameters(customers=customers, support_effect=support_effect, contract=contract),
             seed,
             out,
             "csv" if file_format is FileFormat.CSV else "parquet",

@@ -88,6 +88,7 @@ def _train(data: Place, place: Place, as_of: str | None, settings: Settings, see
     shop, reading = read_tables(data, settings)
     until = _until(as_of, shop)
     ready = _ready(reading, settings, until)
+    _hint_of_contracts(shop, settings, until)
     champion, incumbent = _incumbent(settings)
     with ThreadPoolExecutor(1) as aside:
         opened = aside.submit(open_store, settings)  # a new store takes seconds to set up
@@ -122,6 +123,15 @@ def _ready(reading: Reading, settings: Settings, until: int) -> Readiness:
     if not ready.trainable:
         raise RefusedError(f"nothing can be trained as of {iso(until)}: {ready.why_not}")
     return ready
+
+
+def _hint_of_contracts(shop: Shop, settings: Settings, until: int) -> None:
+    """Where many customers left in so many words and churn is silence: that it could be cancelling."""
+    from regulars.features.readiness import contracts_item
+
+    found = contracts_item(shop, settings, until)
+    if found is not None and found.mark != "ok":
+        say(f"{found.sentence} {found.advice}", warn=True)
 
 
 def _incumbent(settings: Settings) -> tuple[Champion | None, Incumbent | None]:
@@ -321,10 +331,10 @@ def _print(records: list[Any]) -> None:
     """The one metric of each component, every model, mean over the cutoffs."""
     from rich.table import Table
 
-    from regulars.training.records import CHOSEN_BY, COMPONENTS, mean_of, ranked
+    from regulars.training.records import ALL_COMPONENTS, CHOSEN_BY, mean_of, ranked
 
     table = Table("component", "model", "metric", "mean over cutoffs")
-    for component in COMPONENTS:
+    for component in ALL_COMPONENTS:
         for model in ranked(records, component):
             metric = CHOSEN_BY[component]
             table.add_row(component, model, metric, f"{mean_of(records, component, model, metric):.4f}")

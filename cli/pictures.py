@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ WORDS: Mapping[str, str] = {
     "calibration": "Predicted churn against what came, in groups of customers",
     "gains": "Share of the customers who left that is found by contacting those at the highest risk first",
     "profit_curve": "Profit of contacting the customers at the highest risk, by how many are contacted",
-    "feature_importance": "What the model of order times looks at most",
+    "feature_importance": "What the model of churn looks at most",
     "next_product_hits": "How often one of ten suggested products is bought, repeats and first purchases apart",
     "log_loss_by_cutoff": "Log loss of churn at each cutoff, by model",
     "ndcg_by_cutoff": "Quality of the product lists at each cutoff, by model",
@@ -29,19 +30,27 @@ WORDS: Mapping[str, str] = {
 def draw(training: Training, settings: Settings) -> dict[str, Figure]:
     """The plots this training has data for, by name."""
     from regulars.training import plots
-    from regulars.training.records import ranked
+    from regulars.training.records import CANCELLATION, ranked
 
     records, predictions = training.records, training.predictions
-    used = training.recipes["order_times"].split(" ")[0]
-    rivals = [name for name in ranked(records, "order_times") if name != used]
+    churn = CANCELLATION if settings.churn.is_contract else "order_times"
+    used = training.recipes[churn].split(" ")[0]
+    rivals = [name for name in ranked(records, churn) if name != used]
+    best = rivals[0] if rivals else None
     models = [used, *rivals[:1]]
     margin = float(np.mean([one.margin[~one.churned].mean() if (~one.churned).any() else 0.0 for one in predictions]))
+    left = plots.NO_ORDER
+    if settings.churn.is_contract:
+        left, margin = plots.CANCELLED, float(np.mean([one.margin.mean() for one in predictions]))
+        predictions = [
+            replace(one, churned=one.cancelled, churn_probability=one.cancel_probability) for one in predictions
+        ]
     assumed = plots.ContactValue(margin, settings.outreach.cost_per_contact, currency=settings.shop.currency)
     figures = {
-        "calibration": plots.calibration(predictions, used, settings.churn.horizon_days, *rivals[:1]),
-        "gains": plots.gains(predictions, models, settings.churn.horizon_days),
+        "calibration": plots.calibration(predictions, used, settings.churn.horizon_days, best, left),
+        "gains": plots.gains(predictions, models, settings.churn.horizon_days, left),
         "profit_curve": plots.profit_curve(predictions, models, assumed),
-        "log_loss_by_cutoff": plots.metric_by_cutoff(records, "order_times"),
+        "log_loss_by_cutoff": plots.metric_by_cutoff(records, churn),
     }
     if training.importance:
         figures["feature_importance"] = plots.feature_importance(training.importance)

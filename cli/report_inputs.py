@@ -59,6 +59,7 @@ def report_inputs(
         readiness=readiness(reading, settings, as_of=moment),
         trained_until=iso(bundle.trained_as_of),
         simulated=place.is_simulated,
+        by_contract=settings.churn.is_contract,
     )
 
 

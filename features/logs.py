@@ -118,6 +118,22 @@ class Logs:
         return EventLog.build(self.keys, rows.customer, _dated(rows.time), _dated(rows.visible), columns)
 
     @lazy
+    def contracts(self) -> EventLog:
+        """Rows of `customers` as they tell of contracts (see `features.contracts`); undated ones at their own dates."""
+        rows = self.shop.customers
+        if rows is None:
+            return EventLog.empty(self.keys, ("left_at", "signed_up_at", "signed"))
+        undated = rows.take(rows.visible == NEVER)
+        dates = (rows.time, undated.signed_up_at, undated.left_at)
+        parts = (rows, undated, undated)
+        left = (rows.left_at, np.full(len(undated), NEVER), undated.left_at)
+        signed = np.concatenate([part.signed_up_at for part in parts])
+        columns: Columns = {"left_at": np.concatenate(left), "signed_up_at": signed, "signed": signed != NEVER}
+        visible = np.concatenate([rows.visible, *dates[1:]])
+        customer = np.concatenate([part.customer for part in parts])
+        return EventLog.build(self.keys, customer, np.concatenate(dates), visible, columns)
+
+    @lazy
     def recommendations(self) -> EventLog:
         """Referrals, keyed to the customer who was referred."""
         rows = self.shop.advocacy

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from regulars.features.contracts import cancellations, why_no_contracts
 from regulars.features.own import own_of, tables_of
 from regulars.features.reading import Reading
 from regulars.features.settings import Settings
@@ -33,6 +34,10 @@ MISSING = 0.2  # DYNAMICS: under 20 % missing
 RECENT_DAYS = 30  # KLAVIYO
 SEVERAL_ORDERS = 3  # KLAVIYO: some customers with so many
 FAIR_WARNINGS = 2
+MANY_LEFT = 0.15
+"""Share of customers with a `left_at` from which contracts are thought of."""
+FORETOLD = 0.5
+"""Share of cancellations known at sign-up from which their dates are doubted."""
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("orders.product_id", "no next product, accessory or breadth of taste", "Add product_id to orders."),
@@ -121,13 +126,15 @@ def readiness(reading: Reading, settings: Settings, *, as_of: int | None = None)
         why = str(errors[0]) if errors else "there is no order line that can be used."
         return Readiness("none", why, tuple(_filled([_there(reading), found])))
     buyers = _buyers(shop)
+    end = shop.end if as_of is None else min(shop.end, as_of)
     enough = Section("Is it enough to learn from?", tuple(_enough(shop, buyers, settings, as_of)))
     missing = Section("What is missing, and what that costs", tuple(_missing(shop, settings)))
-    end = shop.end if as_of is None else min(shop.end, as_of)
     why_not = _why_not(shop, buyers, settings, end) or _refused(reading, settings)
     warnings = sum(item.mark != "ok" for item in enough.items)
     grade: Grade = "good" if not warnings else "fair" if warnings <= FAIR_WARNINGS else "poor"
-    there = _there(reading, _customers(shop, buyers), *_own(shop, settings))
+    contracts = contracts_item(shop, settings, end)
+    told = [_customers(shop, buyers), *([contracts] if contracts else [])]
+    there = _there(reading, *told, *_own(shop, settings))
     sections = _filled([there, enough, missing, found])
     return Readiness("none" if why_not else grade, why_not, tuple(sections))
 
@@ -170,6 +177,25 @@ def _customers(shop: Shop, buyers: _Buyers) -> Item:
     beside = f", beside {prospects:,} who have not bought" if prospects else ""
     sentence = f"{count:,} customers with {int(buyers.orders.sum()):,} orders{beside}; {again:.0%} ordered again."
     return Item("ok" if count else "bad", sentence)
+
+
+def contracts_item(shop: Shop, settings: Settings, end: int) -> Item | None:
+    """How many customers left, and what churn is then; None where nobody did, or few did and nothing is made of it."""
+    if shop.customers is None:
+        return None
+    known, foretold = cancellations(shop, end)
+    left = len(np.unique(shop.customers.customer[shop.customers.left_at != NEVER]))
+    share = left / max(len(shop.customer_ids), 1)
+    sentence = f"{left:,} of {len(shop.customer_ids):,} customers have a left_at ({share:.0%})"
+    if settings.churn.is_contract:
+        if foretold <= FORETOLD * known:
+            return Item("ok", f"{sentence}: churn is cancelling.")
+        sentence += ", many of them in rows as old as the sign-up, as if it had been known from the beginning."
+        return Item("warn", sentence, "Date such rows by when that became known, or leave valid_from out.")
+    if share < MANY_LEFT:
+        return None
+    advice = "If customers hold contracts, set [churn] by = 'contract': churn is then cancelling, and not silence."
+    return Item("warn", f"{sentence}, and churn is no order within {settings.churn.horizon_days} days.", advice)
 
 
 def _own(shop: Shop, settings: Settings) -> Iterator[Item]:
@@ -289,6 +315,8 @@ def _why_not(shop: Shop, buyers: _Buyers, settings: Settings, end: int) -> str:
     """
     if not len(buyers.orders):
         return "no customer has an order with a value."
+    if settings.churn.is_contract and (why := why_no_contracts(shop, end)):
+        return why
     if len(buyers.orders) == 1:
         return "there is a single customer; churn is learnt from the differences between customers."
     horizon, step = settings.churn.horizon_days, settings.train.snapshot_every_days

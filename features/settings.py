@@ -53,9 +53,17 @@ class DataSettings(Section):
 class ChurnSettings(Section):
     """What counts as leaving."""
 
-    horizon_days: int = Field(90, ge=1, le=730, description="no order within this many days is churn")
-    too_new_days: int = Field(7, ge=0, description="first order within this many days: too_new")
-    lapse_horizons: float = Field(4, gt=0, description="no order for this many horizons: lapsed")
+    by: Literal["orders", "contract"] = Field(
+        "orders", description="churn is no order within the horizon; or contract: cancelling (`customers.left_at`)"
+    )
+    horizon_days: int = Field(90, ge=1, le=730, description="no order, or a cancellation, within so many days is churn")
+    too_new_days: int = Field(7, ge=0, description="first order, or the contract, within so many days: too_new")
+    lapse_horizons: float = Field(4, gt=0, description="no order for this many horizons: lapsed (by orders only)")
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether churn is cancelling."""
+        return self.by == "contract"
 
 
 class NextProductSettings(Section):

@@ -131,7 +131,7 @@ class Customers(Table):
     segment = Column(Kind.TEXT, "the shop's own grouping")
     contact_allowed = Column(Kind.FLAG, "false: must not be contacted; empty counts as allowed")
     account_owner = Column(Kind.TEXT, "the person who looks after them")
-    left_at = Column(Kind.TIME, "when they cancelled, where customers hold contracts")
+    left_at = Column(Kind.TIME, "when their contract ended, or will; empty in a later row: they are back")
 
 
 class Products(Table):

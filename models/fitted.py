@@ -1,4 +1,4 @@
-"""The three answers a shop needs, and what every model that gives one of them promises."""
+"""The answers a shop needs, and what every model that gives one of them promises."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from regulars.features.families.season import CALENDAR
 from regulars.features.shop import I32, Shop
 from regulars.features.table import FeatureTable
+from regulars.models.contract_curves import ContractCurves
 from regulars.models.curves import OrderCurves
 from regulars.models.recommendations import Recommendations
 from regulars.models.state import Stored
@@ -47,6 +48,18 @@ class Value(Stored, Protocol):
         ...
 
 
+class Cancellations(Stored, Protocol):
+    """When contracts are cancelled, where customers hold such."""
+
+    def predict_curves(self, table: FeatureTable, contract_days: F64) -> ContractCurves:
+        """One curve per row of the table, whose contracts have run for `contract_days` (n,)."""
+        ...
+
+    def reasons(self, table: FeatureTable, contract_days: F64, horizon_days: float, top: int = 3) -> list[list[str]]:
+        """For each row the strongest reasons for its chance of cancelling, in words with numbers in them."""
+        ...
+
+
 class Products(Stored, Protocol):
     """What customers buy next."""
 
@@ -57,11 +70,15 @@ class Products(Stored, Protocol):
 
 @dataclass(frozen=True)
 class FittedModels:
-    """One model for each answer; each is the winner among its candidates, baselines included."""
+    """One model for each answer; each is the winner among its candidates, baselines included.
+
+    `cancellations` is there where churn is cancelling a contract ([churn] by = "contract"), and tells it then.
+    """
 
     order_times: OrderTimes
     value: Value
     products: Products
+    cancellations: Cancellations | None = None
 
 
 def without_calendar(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -35,6 +35,9 @@ COLUMNS = {
     "season_sine": "season",
     "season_cosine": "season",
     "year_ago_lift": "season",
+    "contract_days": "contract",
+    "contract_days_then": "contract",
+    "cancel_chance_by_tenure": "contract",
 }
 """Themes of columns that are told apart from their family, or made by a model; 'interval' is not told."""
 WINDOW = re.compile(r"_\d+d$")
@@ -66,6 +69,15 @@ def churn_reasons(table: FeatureTable, names: tuple[str, ...], push: F64, top: i
         row = dict(zip(table.names, values, strict=True))
         found.append(_sentences(row, [(known[k], mine[k]) for k in order], top))
     return found
+
+
+def contract_reasons(
+    table: FeatureTable, contract_days: F64, names: tuple[str, ...], push: F64, top: int
+) -> list[list[str]]:
+    """The same for the chance of cancelling contracts that have run for `contract_days` (n,)."""
+    values = np.column_stack([table.values, contract_days])
+    told = FeatureTable(table.customer, table.moment, (*table.names, "contract_days"), values, table.context)
+    return churn_reasons(told, names, push, top)
 
 
 def _sentences(row: Row, ranked: list[tuple[str, float]], top: int) -> list[str]:
@@ -140,6 +152,15 @@ def _tenure(row: Row) -> str:
         return ""
     since = f"{days / 365:.1f} years" if days >= 730 else f"{count(days / 30.4, 'month')}"
     return f"customer for {since}, {count(orders or 0, 'order')} so far"
+
+
+def _contract(row: Row) -> str:
+    days = _value(row, "contract_days")
+    if days is None:
+        return ""
+    if days < 61:
+        return f"under contract for {count(days, 'day')}"
+    return f"under contract for {f'{days / 365:.1f} years' if days >= 730 else count(days / 30.4, 'month')}"
 
 
 def _money(row: Row) -> str:
@@ -229,6 +250,7 @@ def _profit(row: Row) -> str:
 
 
 SENTENCES: Mapping[str, Callable[[Row], str]] = {
+    "contract": _contract,
     "rhythm": _rhythm,
     "support_load": _support,
     "season": _season,

@@ -51,6 +51,7 @@ class Growth:
         settings: LightGBM's parameters.
         weight: (n,) of the rows; 1 by default.
         group: number of rows of each list in turn, for objectives that rank.
+        start: (n,) raw score that the trees add to; it is not in the booster. 0 by default.
     """
 
     inputs: Inputs
@@ -59,13 +60,16 @@ class Growth:
     settings: Mapping[str, Any] = field(default_factory=dict)
     weight: F64 | None = None
     group: NDArray[np.int64] | None = None
+    start: F64 | None = None
 
     def grow(self) -> lgb.Booster:
         """The booster, read back from its text, so that a stored one is this one to the last bit."""
         import lightgbm as lgb
 
         settings = {**FIXED, **self.settings}
-        data = lgb.Dataset(self.inputs, self.target, weight=self.weight, group=self.group, params=settings)
+        data = lgb.Dataset(
+            self.inputs, self.target, weight=self.weight, group=self.group, init_score=self.start, params=settings
+        )
         return lgb.Booster(model_str=lgb.train(settings, data, num_boost_round=self.rounds).model_to_string())
 
 

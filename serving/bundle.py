@@ -51,8 +51,15 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "PersonalTopProducts": "regulars.models.next_product_baselines",
         "PopularProducts": "regulars.models.next_product_baselines",
     },
+    "cancellations": {
+        "CancellationModel": "regulars.models.cancellation",
+        "TenureCancellations": "regulars.models.cancellation_baselines",
+    },
 }
 """The kinds of models a bundle may hold, by the answer they give, and where each is defined."""
+
+OPTIONAL = ("cancellations",)
+"""Answers that not every bundle gives; one that learnt with churn by contract gives all."""
 
 OF_THE_PLACE: Any = {"mlflow": True, "features": {"own", "own_changed", "known_ahead"}}
 """Settings that belong to the place and not to the model: where runs are tracked may hold a password, and files of own
@@ -203,7 +210,7 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
         "prospects.json": as_json(asdict(bundle.prospects)),
         **to_files(_context_parts(bundle.context), "context"),
     }
-    for role in COMPONENTS:
+    for role in _roles(bundle.models):
         files |= to_files(getattr(bundle.models, role).state(), role)
     return files
 
@@ -214,8 +221,11 @@ def _bundle(files: Mapping[str, bytes], at_hand: Settings | None) -> Bundle:
     settings = _with_own(_settings(files), own, at_hand) if own else _settings(files)
     features = tuple(str(name) for name in told["features"])
     features_named(features, settings)
+    models = _models(files, told["models"])
+    if settings.churn.is_contract and models.cancellations is None:
+        raise BundleError("the bundle's churn is by contract, and it has no model of cancelling; train again")
     return Bundle(
-        models=_models(files, told["models"]),
+        models=models,
         context=_context(from_files(files, "context")),
         prospects=ProspectRates(**prospects),
         settings=settings,
@@ -267,8 +277,14 @@ def _with_own(settings: Settings, own: Sequence[Mapping[str, Any]], at_hand: Set
 
 
 def _models(files: Mapping[str, bytes], kinds: Mapping[str, str]) -> FittedModels:
-    made = {role: _component(role, kinds[role]).from_state(from_files(files, role)) for role in COMPONENTS}
+    roles = [role for role in COMPONENTS if role in kinds or role not in OPTIONAL]
+    made = {role: _component(role, kinds[role]).from_state(from_files(files, role)) for role in roles}
     return FittedModels(**cast(dict[str, Any], made))
+
+
+def _roles(models: FittedModels) -> list[str]:
+    """The answers these models give."""
+    return [role for role in COMPONENTS if getattr(models, role) is not None]
 
 
 def _component(role: str, kind: str) -> type[Stored]:
@@ -282,7 +298,7 @@ def _component(role: str, kind: str) -> type[Stored]:
 
 
 def _kinds(models: FittedModels) -> dict[str, str]:
-    kinds = {role: type(getattr(models, role)).__name__ for role in COMPONENTS}
+    kinds = {role: type(getattr(models, role)).__name__ for role in _roles(models)}
     for role, kind in kinds.items():
         _component(role, kind)
     return kinds

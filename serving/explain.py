@@ -127,7 +127,7 @@ def _text(values: dict[str, Any], settings: Settings, names: Mapping[str, str]) 
         f"Customer {score['customer_id']} as known before {score['as_of'][:10]} (model {score['model_version']})",
         f"Status: {score['status']}{_why(score['status'])}. Stage: {score['stage']}.",
         (
-            f"Chance of no {order} within {horizon} days: {score['churn_probability']:.0%}, "
+            f"{_risk(score, settings, order)} within {horizon} days: {score['churn_probability']:.0%}, "
             f"higher than that of {score['churn_percentile']:.0f} % of the scored customers."
         ),
         _next(score, order),
@@ -148,6 +148,11 @@ def _text(values: dict[str, Any], settings: Settings, names: Mapping[str, str]) 
         *_products("Likely to buy for the first time", score["next_new_products"], names),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _risk(score: dict[str, Any], settings: Settings, order: str) -> str:
+    by_contract = settings.churn.is_contract and score["status"] != PROSPECT
+    return "Chance that they cancel" if by_contract else f"Chance of no {order}"
 
 
 def _why(status: str) -> str:

@@ -19,6 +19,7 @@ from regulars.features.logs import Logs
 from regulars.features.past import Past
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, I64, NEVER, Shop, Text, days
+from regulars.serving.columns import TEXTS
 from regulars.serving.complaints import complaints
 from regulars.serving.goods import Goods, suggested_goods
 from regulars.serving.profiles import Profiles, profiles
@@ -36,6 +37,8 @@ NEEDED = (
     "next_products",
     "next_new_products",
 )
+OF_CONTRACTS = ("expected_orders", "churn_percentile")
+"""What is needed beside, where customers hold contracts."""
 LEAST_CHANCE = 0.05
 """The value of an order is expected margin over chance; below this chance, errors in it would blow up."""
 
@@ -45,7 +48,11 @@ class Facts:
     """One entry per customer, sorted by id. Days are NaN and texts '' where there is nothing to tell.
 
     `chance` is the probability of an order in the horizon if nobody does anything, `value` the margin expected if the
-    customer orders. `heard` is days since anything passed between customer and shop: an order, a contact, a ticket.
+    customer orders. Where customers hold contracts, `kept` is the probability that it is not cancelled in the horizon
+    and `contract_value` the margin of the horizon if it is not; elsewhere the two are `chance` and `value`. `risk_rank`
+    is the percentile of the risk of leaving, NaN where it was not given.
+
+    `heard` is days since anything passed between customer and shop: an order, a contact, a ticket.
     `since_play` holds, for each play that was ever used, days since each customer's last. `contact_rests` is how long a
     customer is left alone between contacts, `contacts_allowed` how many they may get a year, both after ignored ones.
     """
@@ -57,6 +64,9 @@ class Facts:
     allowed: Flags
     chance: F64
     value: F64
+    kept: F64
+    contract_value: F64
+    risk_rank: F64
     profit: F64
     orders: I64
     last_order: F64
@@ -83,6 +93,10 @@ class Facts:
         """Days since the customer's last contact of this play, NaN if there was none."""
         return self.since_play.get(play, np.full(len(self), np.nan))
 
+    def of_contract(self) -> Self:
+        """The same, asked about the contract in place of the next order."""
+        return replace(self, chance=self.kept, value=self.contract_value)
+
     def take(self, rows: NDArray[Any]) -> Self:
         """The given customers."""
         columns = {item.name: getattr(self, item.name) for item in fields(self)}
@@ -97,14 +111,17 @@ def gather(scores: pd.DataFrame, shop: Shop, as_of: int, settings: Settings) -> 
     Raises:
         ValueError: if a column is missing, a customer is there twice or is not the shop's, or a number is not one.
     """
-    scores = _checked(scores)
+    scores = _checked(scores, (*NEEDED, *OF_CONTRACTS) if settings.churn.is_contract else NEEDED)
     ids = scores["customer_id"].to_numpy(dtype=object)
     code = _codes(ids, shop)
     trusting = settings.model_copy(update={"data": settings.data.model_copy(update={"trust_undated": True})})
     past = Past(Logs(shop, trusting), Moments(code.astype(np.int32), np.full(len(code), as_of)))
     told = complaints(shop, as_of)
     known = profiles(shop, as_of).take(code)
-    chance = 1 - scores["churn_probability"].to_numpy(np.float64)
+    kept, margin = (scores[name].to_numpy(np.float64) for name in ("churn_probability", "expected_margin"))
+    kept = 1 - kept
+    chance = _order_chance(scores, kept) if settings.churn.is_contract else kept
+    ranked = "churn_percentile" in scores.columns
     last_order, contact = past.orders.days_since_last(), past.contacts.days_since_last()
     ignored = past.contacts.count_after(past.orders.last_time())
     rests, yearly = _limits(ignored, settings)
@@ -115,7 +132,10 @@ def gather(scores: pd.DataFrame, shop: Shop, as_of: int, settings: Settings) -> 
         stage=scores["stage"].to_numpy(dtype=object),
         allowed=known.allowed & (scores["status"].to_numpy(dtype=object) != "suppressed"),
         chance=chance,
-        value=scores["expected_margin"].to_numpy(np.float64) / np.maximum(chance, LEAST_CHANCE),
+        value=margin / np.maximum(chance, LEAST_CHANCE),
+        kept=kept,
+        contract_value=margin / np.maximum(kept, LEAST_CHANCE),
+        risk_rank=scores["churn_percentile"].to_numpy(np.float64) if ranked else np.full(len(ids), np.nan),
         profit=scores["profit_to_date"].to_numpy(np.float64),
         orders=past.orders.count(),
         last_order=last_order,
@@ -137,13 +157,22 @@ def gather(scores: pd.DataFrame, shop: Shop, as_of: int, settings: Settings) -> 
     )
 
 
-def _checked(scores: pd.DataFrame) -> pd.DataFrame:
-    if missing := [name for name in NEEDED if name not in scores.columns]:
+def _order_chance(scores: pd.DataFrame, kept: F64) -> F64:
+    """Probability of an order where churn is cancelling, and so does not tell it.
+
+    The expected orders do, near enough, as if they came by chance: 1 - exp(-orders). Of prospects churn is no order.
+    """
+    orders = scores["expected_orders"].to_numpy(np.float64)
+    return np.where(scores["status"].to_numpy(dtype=object) == "prospect", kept, -np.expm1(-orders))
+
+
+def _checked(scores: pd.DataFrame, needed: tuple[str, ...]) -> pd.DataFrame:
+    if missing := [name for name in needed if name not in scores.columns]:
         raise ValueError(f"scores: the columns {missing} are missing; give what `score` returned")
     if scores["customer_id"].duplicated().any():
         twice = scores.loc[scores["customer_id"].duplicated(), "customer_id"].iloc[0]
         raise ValueError(f"scores: customer_id {twice!r} is there more than once; one row per customer is expected")
-    for name in ("churn_probability", "expected_margin", "profit_to_date", "cost_to_serve"):
+    for name in (one for one in needed if one not in TEXTS and not one.startswith("next_")):
         values = scores[name].to_numpy(np.float64, na_value=np.nan)
         if not np.isfinite(values).all():
             raise ValueError(f"scores: {name} is not a finite number in {(~np.isfinite(values)).sum()} rows")

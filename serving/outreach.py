@@ -2,7 +2,10 @@
 
 Each play is weighed for each customer it is for. With p0 the chance of an order without the contact, p1 with it and V
 the margin the customer brings when ordering, a contact is expected to earn `p1 (V - offer) - cost - p0 V`; it is worth
-sending where that is positive. In three steps, each with what the ones before left of budget, hours and places:
+sending where that is positive. Where customers hold contracts, a play that keeps one (`Play.keeps`) is weighed alike,
+with the chance that the contract is kept and the margin of the horizon if it is.
+
+In three steps, each with what the ones before left of budget, hours and places:
 
 1. Complaints. Everyone whose complaint wants an answer gets one from one owner, the most valuable first, whatever it
    earns, and nothing is sold to them meanwhile.
@@ -36,7 +39,7 @@ from regulars.features.shop import PIECES, Shop, Text
 from regulars.serving.choosing import UNIT, Codes, Limits, Options, choose
 from regulars.serving.facts import Facts, Flags, gather
 from regulars.serving.list_file import write_list
-from regulars.serving.plays import ATTENTION, COMPLAINT, PLAYS, PROSPECT, Play, Uplift, prior_uplift
+from regulars.serving.plays import ATTENTION, COMPLAINT, PROSPECT, Play, Uplift, plays_for, prior_uplift
 from regulars.serving.reasons import reasons
 
 COLUMNS = (
@@ -129,7 +132,7 @@ def make_list(
     seed: int,
     model_version: str,
     uplift: Uplift = prior_uplift,
-    plays: tuple[Play, ...] = PLAYS,
+    plays: tuple[Play, ...] | None = None,
 ) -> OutreachList:
     """Whom to contact with what, whom to hold out, and whom to leave alone.
 
@@ -142,7 +145,7 @@ def make_list(
         seed: draws the hold-out.
         model_version: what made the scores.
         uplift: what a play changes in the probability of an order; the stated priors by default.
-        plays: the plays to weigh.
+        plays: the plays to weigh; by default those for what churn is in this shop (`plays.plays_for`).
 
     Raises:
         ValueError: if the scores are not as `score` returns them, or the budget is negative.
@@ -155,6 +158,7 @@ def make_list(
     list_id = f"list-{_iso(as_of)[:10]}-{hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]}"
     facts = gather(scores, shop, as_of, settings)
     draw, tie = lots(facts.customer_id, seed, list_id)
+    plays = plays_for(settings) if plays is None else plays
     candidates = _candidates(facts, plays, uplift, settings, draw < settings.outreach.hold_out_share, tie)
     chosen = _choose(candidates, _limits(candidates, budget, settings))
     rows = _rows(candidates.take(chosen.rows), settings, list_id)
@@ -216,6 +220,7 @@ def _weigh(
     if play is COMPLAINT:
         owner = np.where(facts.complaint_agent != "", facts.complaint_agent, owner)
         owner = np.where(owner != "", owner, SERVICE_DESK).astype(np.object_)
+    facts = facts.of_contract() if play.keeps else facts
     time = chosen.minutes_per_contact * settings.money.cost_per_support_minute
     cost = chosen.cost_per_contact + time * ((owner != "") | play.personal)
     units = np.ceil(cost * UNIT - 1e-6).astype(np.int64)

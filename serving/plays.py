@@ -14,12 +14,13 @@ where it is expected to cost more than it brings, within the bounds that `outrea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features.asof import F64
+from regulars.features.settings import Settings
 from regulars.features.shop import Text
 from regulars.serving.facts import Facts, Flags
 
@@ -36,7 +37,7 @@ class Play:
     Attributes:
         name: as it stands in lists and in the contacts table.
         qualifies: whom it is for, a flag per customer; consent, rests and complaints are looked at by `outreach`.
-        shift: prior change of the log-odds of an order within the horizon.
+        shift: prior change of the log-odds of an order within the horizon, or of keeping the contract.
         every_days: a customer gets it no more often.
         within_days: days in which to act; with `due`, until that many days from now if that is sooner.
         why: the reason, a format string over the fields of `serving.reasons`.
@@ -48,6 +49,7 @@ class Play:
         places: how many may be on one list.
         product: the product it speaks of.
         due: days until it is too late.
+        keeps: whether it is there to keep a contract: then it is weighed by the contract, not by the next order.
     """
 
     name: str
@@ -64,10 +66,11 @@ class Play:
     places: float = np.inf
     product: Product | None = None
     due: Callable[[Facts], F64] | None = None
+    keeps: bool = False
 
 
 def prior_uplift(play: Play, facts: Facts) -> F64:
-    """What the play changes in the probability of an order, by its stated prior."""
+    """What the play changes in the probability of an order, or of keeping a contract, by its stated prior."""
     before = np.clip(facts.chance, 1e-9, 1 - 1e-9)
     after = 1 / (1 + (1 - before) / before * np.exp(-play.shift))
     return np.asarray(after - before)
@@ -253,3 +256,26 @@ PLAYS: tuple[Play, ...] = (
         audience=PROSPECT,
     ),
 )
+
+RISKIEST = 80.0
+"""Percentile of the risk of cancelling from which a contract is worth a word; the others are not woken."""
+
+CONTRACT_PLAYS: tuple[Play, ...] = tuple(
+    replace(
+        play,
+        qualifies=lambda f: _is(f.status, "scored") & (f.risk_rank >= RISKIEST),
+        why="The chance that they cancel in the next {horizon} days is {churn:.0%}, higher than that of {rank:.0f} % "
+        "of the customers; a contract that is kept brings about {value:.2f} {currency} in that time.",
+        keeps=True,
+    )
+    if play.name == "retain"
+    else play
+    for play in PLAYS
+    if play.name != "win_back"
+)
+"""The plays where customers hold contracts: nobody lapses in silence, and what is kept is the contract."""
+
+
+def plays_for(settings: Settings) -> tuple[Play, ...]:
+    """The plays for what churn is in a shop."""
+    return CONTRACT_PLAYS if settings.churn.is_contract else PLAYS

@@ -103,7 +103,9 @@ class Predictor:
 
     def lacking(self, shop: Shop) -> list[str]:
         """Tables and columns that the models read and the shop was not given."""
-        return lacking(shop, self.bundle.feature_list())
+        found = lacking(shop, self.bundle.feature_list())
+        unknown = self.bundle.settings.churn.is_contract and not shop.has("customers.left_at")
+        return sorted({*found, "customers.left_at"}) if unknown and "customers" not in found else found
 
     def score(self, shop: Shop, as_of: int, *, top: int | None = None, **options: Any) -> pd.DataFrame:
         """Scores of a shop's customers by this bundle; `options` are those of `scoring.score`."""

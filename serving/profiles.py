@@ -35,7 +35,8 @@ def profiles(shop: Shop, as_of: int) -> Profiles:
     """Profiles of all customers of the shop, from the rows known before `as_of` and the undated ones.
 
     An objection stands until a later row allows contact again in so many words; an undated one always stands. Who has
-    left is not contacted either.
+    left is not contacted either, unless a row that holds from later on has no `left_at` (they are back, as
+    `features.contracts` has it) and allows contact, in so many words where the table has a column for that.
     """
     size = len(shop.customer_ids)
     rows = shop.customers
@@ -48,12 +49,14 @@ def profiles(shop: Shop, as_of: int) -> Profiles:
     undated = known.take((known.visible == NEVER) & (known.contact_allowed == 0))
     allowed[undated.customer] = False
     left = _last(known, known.left_at, known.left_at != NEVER, size)
+    welcome = (known.contact_allowed == 1) | (not shop.has("customers.contact_allowed"))
+    back = _last(known, known.time, (known.left_at == NEVER) & (known.visible != NEVER) & welcome, size)
     owner = _last(known, known.account_owner.astype(np.int64), known.account_owner != NONE, size)
     names = np.append(shop.words.get("customers.account_owner", np.zeros(0, np.object_)), "").astype(np.object_)
     born = _last(known, known.birth_date, known.birth_date != NEVER, size)
     signed = _last(known, known.signed_up_at, (known.signed_up_at != NEVER) & (known.signed_up_at < as_of), size)
     return Profiles(
-        allowed & ((left == NEVER) | (left >= as_of)),
+        allowed & ((left == NEVER) | (left >= as_of) | (back > left)),
         names[np.where(owner == NEVER, NONE, owner)],
         days_to_birthday(born, as_of),
         np.where(signed == NEVER, np.nan, (as_of - np.where(signed == NEVER, as_of, signed)) / DAY),

@@ -11,6 +11,7 @@ from regulars.serving.plays import Play, days_to_anniversary
 
 def reasons(play: Play, facts: Facts, owners: list[str], settings: Settings) -> list[str]:
     """One reason for each customer in the facts, on one line; `owners` are who acts."""
+    facts = facts.of_contract() if play.keeps else facts
     anniversary = days_to_anniversary(facts)
     columns: dict[str, Any] = {
         "anniversary": anniversary,
@@ -28,6 +29,7 @@ def reasons(play: Play, facts: Facts, owners: list[str], settings: Settings) -> 
         "orders": facts.orders,
         "owner": owners,
         "profit": facts.profit,
+        "rank": facts.risk_rank,
         "referrals": facts.referrals,
         "service_due": facts.goods.service_due,
         "usual_gap": facts.usual_gap,

@@ -84,6 +84,7 @@ class ReportInputs:
         readiness: what was found in the data.
         trained_until: the last moment training could see, ISO text.
         simulated: whether the shop is made up; then every page says so.
+        by_contract: whether leaving is cancelling a contract, and not ordering no more.
     """
 
     shop: str
@@ -104,6 +105,7 @@ class ReportInputs:
     readiness: Readiness | None = None
     trained_until: str = ""
     simulated: bool = False
+    by_contract: bool = False
 
 
 def build_report(inputs: ReportInputs) -> str:
@@ -117,7 +119,7 @@ def build_report(inputs: ReportInputs) -> str:
     return template.render(
         i=inputs,
         headline=parts.headline(scores),
-        statuses=parts.counts(scores, "status", parts.STATUSES),
+        statuses=parts.counts(scores, "status", parts.statuses(inputs.by_contract)),
         stages=parts.counts(scores, "stage", parts.STAGES),
         whale=parts.whale(scores, inputs.currency),
         quality=parts.quality(inputs.records),

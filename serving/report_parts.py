@@ -33,6 +33,12 @@ STATUSES: Mapping[str, str] = {
     "prospect": "known, and have not bought yet",
     "suppressed": "do not want contact, or have left",
 }
+CONTRACT_STATUSES: Mapping[str, str] = {
+    "scored": "customers with a contract",
+    "too_new": "contract of the last few days",
+    "prospect": "known, and have no contract",
+}
+"""What is told otherwise where customers hold contracts."""
 STAGES: Mapping[str, str] = {
     "prospect": "no order yet",
     "exploring": "first steps",
@@ -53,6 +59,15 @@ METRICS: Sequence[tuple[str, str, str, str, bool]] = (
     ("next_product", "hit_10_first", "What is bought for the first time", "hit rate, 10 products", True),
 )
 
+CONTRACT_METRICS: Sequence[tuple[str, str, str, str, bool]] = (
+    ("cancellation", "log_loss", "Who cancels", "log loss", False),
+    ("cancellation", "auc", "Who cancels: order of risk", "AUC", True),
+    ("cancellation", "lift_top_decile", "Cancellations in the riskiest tenth", "times a random tenth", True),
+    ("order_times", "log_loss", "Who orders no more", "log loss", False),
+    *(row for row in METRICS if row[0] != "order_times"),
+)
+"""The same where customers hold contracts."""
+
 
 class Headline(NamedTuple):
     """The numbers at the top; money in currency units."""
@@ -63,6 +78,7 @@ class Headline(NamedTuple):
     at_risk: float
     likely_to_leave: int
     scored: int
+    leaving: float
 
 
 @dataclass(frozen=True)
@@ -119,7 +135,8 @@ class Drain:
 def headline(scores: pd.DataFrame) -> Headline:
     """What the customers are expected to bring, and how much of it may stay away.
 
-    At risk is what each scored customer brings when ordering, times the chance that no order comes.
+    At risk is what each scored customer brings when ordering (or while the contract is kept), times the chance that no
+    order comes (that it is cancelled). `leaving` is how many of them are expected to leave.
     """
     seen = scores[scores["status"] == "scored"]
     risk = seen["churn_probability"].to_numpy(np.float64)
@@ -131,7 +148,13 @@ def headline(scores: pd.DataFrame) -> Headline:
         float((worth * risk).sum()),
         int((risk > 0.5).sum()),
         len(seen),
+        float(risk.sum()),
     )
+
+
+def statuses(by_contract: bool) -> Mapping[str, str]:
+    """What each status means."""
+    return {**STATUSES, **CONTRACT_STATUSES} if by_contract else STATUSES
 
 
 def counts(scores: pd.DataFrame, column: str, told: Mapping[str, str]) -> list[Bar]:
@@ -176,7 +199,8 @@ def quality(records: pd.DataFrame | None) -> list[Quality]:
     """For each question the best model that is no baseline beside the best baseline, each over all its cutoffs."""
     if records is None or not len(records):
         return []
-    found = (_quality(records, *metric) for metric in METRICS)
+    by_contract = (records["component"] == "cancellation").any()
+    found = (_quality(records, *metric) for metric in (CONTRACT_METRICS if by_contract else METRICS))
     return [row for row in found if row is not None]
 
 

@@ -1,6 +1,8 @@
 """Scores: one row for every customer who was known, whatever their status; never blank and never dropped.
 
-Customers with an order are answered by the models; the others by the rates of earlier prospects (`prospects`). All
+Customers with an order are answered by the models; the others by the rates of earlier prospects (`prospects`). Where
+customers hold contracts ([churn] by = "contract"), churn and its reasons are those of the contract (`contract_scores`),
+for whoever holds or held one, with an order or without. All
 numbers of a row come from that customer's own history and from what the models, the context and the rates carry, so
 a row is the same alone, in a batch and in chunks. Only the percentile needs the others: a context that holds the
 quantiles of the scored fixes it; without one, it is told within the batch.
@@ -18,17 +20,19 @@ from numpy.typing import NDArray
 
 from regulars.features.asof import F64, Moments
 from regulars.features.context import ShopContext
+from regulars.features.contracts import Contracts, contracts_at
 from regulars.features.define import Feature
 from regulars.features.logs import Logs
 from regulars.features.past import Past
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, I32, I64, NEVER, Shop, Text, as_datetime, days
-from regulars.features.stage import STAGES, lapse_days, stage_codes
-from regulars.features.table import feature_table, features_of
+from regulars.features.stage import GONE, STAGES, lapse_days, stage_codes
+from regulars.features.table import FeatureTable, feature_table, features_of
 from regulars.models.code_book import positions
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import FittedModels, ValuePrediction
 from regulars.serving.columns import COLUMNS, NUMBERS, TEXTS, checked
+from regulars.serving.contract_scores import contract_answers
 from regulars.serving.feature_choice import require
 from regulars.serving.known import known_since
 from regulars.serving.product_lists import both_lists
@@ -167,15 +171,21 @@ class _Scorer:
         """Rows of some customers; version and percentile are still open."""
         past = Past(self.logs, Moments(customers, np.full(len(customers), self.as_of)))
         bought = past.orders.count() > 0
-        answers = self._answers(past.moments, bought, since)
+        contracts = contracts_at(self.logs, past.moments) if self.logs.settings.churn.is_contract else None
+        asked = bought if contracts is None else bought | contracts.running
+        table = feature_table(self.logs, past.moments.take(asked), self.context, self.features)
+        answers = self._answers(table if contracts is None else table.take(bought[asked]), bought, since)
         every, new = self._products(customers, bought)
-        stages, codes = np.array(STAGES, np.object_), stage_codes(past)
+        stages = np.array(STAGES, np.object_)[stage_codes(past)]
+        if contracts is not None:
+            answers = self._with_contracts(answers, table.take(contracts.running[asked]), contracts)
+            stages[contracts.left] = GONE
         columns = answers | {
             "customer_id": self.logs.shop.customer_ids[customers],
             "as_of": np.full(len(customers), self.as_of).view("datetime64[us]"),
             "model_version": "",
-            "status": status(past, allowed),
-            "stage": stages[codes],
+            "status": status(past, allowed, contracts),
+            "stage": stages,
             "churn_percentile": 0.0,
             "profit_to_date": past.profit(),
             "cost_to_serve": past.cost_to_serve(),
@@ -184,16 +194,25 @@ class _Scorer:
         }
         return pd.DataFrame({name: columns[name] for name in COLUMNS})
 
-    def _answers(self, moments: Moments, bought: Flags, since: I64) -> Answers:
-        """The answers of both kinds of customers; models are not asked about nobody."""
+    def _answers(self, table: FeatureTable, bought: Flags, since: I64) -> Answers:
+        """The answers of both kinds of customers, `table` being of those who bought; models are not asked of nobody."""
         if not bought.any():
             return self._of_prospects(since)
-        theirs = self._of_models(moments.take(bought))
+        theirs = self._of_models(table)
         return theirs if bought.all() else _merged(bought, theirs, self._of_prospects(since[~bought]))
 
-    def _of_models(self, moments: Moments) -> Answers:
+    def _with_contracts(self, answers: Answers, running: FeatureTable, contracts: Contracts) -> Answers:
+        """The answers with churn and its reasons as the contracts have it; `running` is the table of those that run."""
+        model = self.models.cancellations
+        if model is None:
+            raise ValueError("churn is by contract, and there is no model of cancelling among the models; train again")
+        found = contract_answers(model, running, contracts, self.horizon_days, REASONS)
+        churn, reasons = answers["churn_probability"].copy(), answers["reasons"].copy()
+        churn[found.rows], reasons[found.rows] = found.churn, _objects(found.reasons)
+        return answers | {"churn_probability": churn, "reasons": reasons}
+
+    def _of_models(self, table: FeatureTable) -> Answers:
         """Customers with an order: the models read their features."""
-        table = feature_table(self.logs, moments, self.context, self.features)
         curves = self.models.order_times.predict_curves(table)
         value = self.models.value.predict(table, curves, self.horizon_days)
         reasons = self.models.order_times.reasons(table, self.horizon_days, REASONS)
@@ -240,21 +259,36 @@ class _Scorer:
         return _objects(every), _objects(new)
 
 
-def status(past: Past, allowed: Flags) -> Text:
+def status(past: Past, allowed: Flags, contracts: Contracts | None = None) -> Text:
     """(n,) what kind of row each customer gets; where several fit, the first of the conditions below.
 
     Args:
         past: the customers at the moment.
         allowed: whether each may be contacted and has not left.
+        contracts: theirs, where churn is cancelling: then whoever holds one is a customer, and nobody lapses.
     """
     settings, orders = past.settings, past.orders
+    new_since = past.moments.time - days(settings.churn.too_new_days)
+    fits: tuple[tuple[str, Flags], ...]
+    if contracts is not None:
+        fits = (
+            (SUPPRESSED, ~allowed | contracts.left),
+            (PROSPECT, contracts.started == NEVER),
+            (TOO_NEW, contracts.started >= new_since),
+        )
+        return _first_fit(fits, len(past.moments))
     fits = (
         (SUPPRESSED, ~allowed),
         (PROSPECT, orders.count() == 0),
-        (TOO_NEW, orders.first_time() >= past.moments.time - days(settings.churn.too_new_days)),
+        (TOO_NEW, orders.first_time() >= new_since),
         (LAPSED, orders.days_since_last() > lapse_days(settings)),
     )
-    out = np.full(len(past.moments), SCORED, np.object_)
+    return _first_fit(fits, len(past.moments))
+
+
+def _first_fit(fits: tuple[tuple[str, Flags], ...], size: int) -> Text:
+    """(n,) the first status that fits each customer, else `SCORED`."""
+    out = np.full(size, SCORED, np.object_)
     for name, fit in reversed(fits):
         out[fit] = name
     return out

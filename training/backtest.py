@@ -8,7 +8,7 @@ not depend on who else is asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -23,6 +23,12 @@ from regulars.features.table import FeatureTable, feature_table
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import FittedModels, OrderTimes, Products, ValuePrediction
 from regulars.training import judging
+from regulars.training.cancellations import (
+    CancellationTrial,
+    cancellation_set,
+    fit_cancellations,
+    require_cancellations,
+)
 from regulars.training.judging import Judge, Truth
 from regulars.training.labels import Outcomes
 from regulars.training.product_labels import bought_next
@@ -30,6 +36,7 @@ from regulars.training.promotion import Entry, Refit, Trial
 from regulars.training.recipes import (
     OURS,
     Recipe,
+    cancellation_recipes,
     fit_order_times,
     fit_products,
     fit_value,
@@ -38,7 +45,7 @@ from regulars.training.recipes import (
     value_recipes,
     value_rows,
 )
-from regulars.training.records import CHOSEN_BY, CutoffPredictions, Record
+from regulars.training.records import CANCELLATION, CHOSEN_BY, CutoffPredictions, Record
 from regulars.training.snapshots import TrainingSet, customers_at, first_known, training_set
 
 F64 = NDArray[np.float64]
@@ -57,7 +64,10 @@ class Incumbent:
 
 @dataclass(frozen=True)
 class Answered:
-    """One cutoff: who was asked about, the records, and each model's loss for each customer, by component."""
+    """One cutoff: who was asked about, the records, and each model's loss for each customer, by component.
+
+    `others` are the customers of components that ask about others than `customer`.
+    """
 
     as_of: str
     customer: I64
@@ -65,6 +75,11 @@ class Answered:
     losses: Mapping[str, Mapping[str, F64]]
     incumbent: Mapping[str, F64]
     predictions: CutoffPredictions
+    others: Mapping[str, I64] = field(default_factory=dict)
+
+    def customers_of(self, component: str) -> I64:
+        """Codes of the customers that a component asks about."""
+        return self.others.get(component, self.customer)
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,7 @@ class Backtest:
         names = [n for n in self.answers[0].losses[component] if all(n in a.losses[component] for a in self.answers)]
         entries = {n: Entry([a.losses[component][n] for a in self.answers], n in self.baselines) for n in names}
         known = champion if champion in entries else None
-        return Trial(component, [a.customer for a in self.answers], entries, known)
+        return Trial(component, [a.customers_of(component) for a in self.answers], entries, known)
 
     def refits(self, champion: Mapping[str, str | None]) -> list[Refit]:
         """The incumbent beside newer fits of the champion's recipes, where its last label lies before the cutoff.
@@ -96,7 +111,7 @@ class Backtest:
         return [
             Refit(
                 component,
-                [a.customer for a in judged],
+                [a.customers_of(component) for a in judged],
                 [a.incumbent[component] for a in judged],
                 [a.losses[component][name] for a in judged],
             )
@@ -147,7 +162,12 @@ def backtest(
         seed: of the models.
         incumbent: the champion, to be judged beside them.
         progress: called with a sentence as each cutoff is done.
+
+    Raises:
+        ValueError: if churn is cancelling and no cancellation is known before `until`.
     """
+    if settings.churn.is_contract:
+        require_cancellations(logs, until)
     _warm(logs)
     jobs = max(1, min(settings.train.threads, len(cutoffs)))
     threads = max(1, settings.train.threads // jobs)
@@ -159,6 +179,7 @@ def backtest(
         *order_time_recipes(settings, seed, 1),
         *value_recipes(settings, seed, 1, ("margin_365d",)),
         *product_recipes(settings, seed, 1),
+        *cancellation_recipes(seed, 1),
     ]
     return Backtest(tuple(reversed(answers)), frozenset(recipe.name for recipe in recipes if recipe.is_baseline))
 
@@ -232,6 +253,10 @@ class _Scene:
         parts.append(self._value(values))
         if _has_products(self.cutoff.logs):
             parts.append(self._products())
+        contracts = self._contracts if settings.churn.is_contract else None
+        chances = {} if contracts is None else self._chances()
+        if contracts is not None:
+            parts.append(self._cancelling(contracts, chances))
         best = values[next(iter(values))]
         return Answered(
             as_of=self.as_of,
@@ -251,7 +276,10 @@ class _Scene:
                 expected_margin={recipe.name: value.expected for recipe, value in values.items()},
                 margin_low=best.low,
                 margin_high=best.high,
+                cancelled=np.zeros(0, bool) if contracts is None else contracts.cancelled,
+                cancel_probability={recipe.name: chance for recipe, chance in chances.items()},
             ),
+            others={} if contracts is None else {CANCELLATION: contracts.customer},
         )
 
     def _judge(self, component: str, recipe: Recipe) -> Judge:
@@ -317,6 +345,28 @@ class _Scene:
             losses[recipe.name] = values[CHOSEN_BY["next_product"]]
         return _Part("next_product", records, losses)
 
+    @lazy
+    def _contracts(self) -> CancellationTrial:
+        """Contracts that run at the cutoff, and what became of them."""
+        cutoff = self.cutoff
+        return CancellationTrial.at(cutoff.logs, self.moment, cutoff.until, cutoff.settings, self.table.context)
+
+    def _chances(self) -> dict[Recipe, F64]:
+        """Each recipe's chances that these are cancelled in the window."""
+        cutoff = self.cutoff
+        rows = cancellation_set(cutoff.logs, self.moment, cutoff.settings, self.table.context)
+        recipes = cancellation_recipes(cutoff.seed, cutoff.threads)
+        return {recipe: self._contracts.answers(fit_cancellations(recipe, rows)) for recipe in recipes}
+
+    def _cancelling(self, contracts: CancellationTrial, chances: Mapping[Recipe, F64]) -> _Part:
+        records = [
+            record
+            for recipe, chance in chances.items()
+            for record in contracts.records(self._judge(CANCELLATION, recipe), chance)
+        ]
+        losses = {recipe.name: contracts.losses(chance) for recipe, chance in chances.items()}
+        return _Part(CANCELLATION, records, losses)
+
     def _incumbent(self) -> dict[str, F64]:
         """The fitted champion's losses, where the window begins after the last moment it has learnt from."""
         incumbent = self.cutoff.incumbent
@@ -330,6 +380,9 @@ class _Scene:
         }
         if _has_products(self.cutoff.logs):
             losses["next_product"] = self._listed(incumbent.models.products)[CHOSEN_BY["next_product"]]
+        known = incumbent.models.cancellations
+        if known is not None and self.cutoff.settings.churn.is_contract:
+            losses[CANCELLATION] = self._contracts.losses(self._contracts.answers(known))
         return losses
 
 

@@ -69,6 +69,10 @@ def styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
+NO_ORDER, CANCELLED = "no order", "cancelled"
+"""What leaving is, by what churn is."""
+
+
 @dataclass(frozen=True)
 class ContactValue:
     """What is assumed of a contact: a kept customer's margin, its cost, and the share of leavers whom it keeps."""
@@ -81,13 +85,17 @@ class ContactValue:
 
 @styled
 def calibration(
-    predictions: Sequence[CutoffPredictions], model: str, horizon_days: int, baseline: str | None = None
+    predictions: Sequence[CutoffPredictions],
+    model: str,
+    horizon_days: int,
+    baseline: str | None = None,
+    left: str = NO_ORDER,
 ) -> Figure:
     """Share who left against the probability predicted, in tenths of the customers, with 95 % intervals (Wilson)."""
     bins = _calibration_bins(predictions, model)
     middle = len(bins) * 3 // 4
     title = f"Of the customers given a risk near {bins[middle, 0]:.0%}, {bins[middle, 1]:.0%} left"
-    told = f"Left: no order within {horizon_days} days. Each point is a tenth of the customers, with its 95 % interval."
+    told = f"Left: {left} within {horizon_days} days. Each point is a tenth of the customers, with its 95 % interval."
     figure, axes = single(title, f"{told} On the line, what was promised came. {_count(predictions)}", height=3.6)
     axes.plot([0, 1], [0, 1], color=OTHER, linewidth=1.2, linestyle=(0, (4, 3)))
     labels = []
@@ -121,12 +129,14 @@ def _wilson(outcome: F64) -> tuple[float, float, float]:
 
 
 @styled
-def gains(predictions: Sequence[CutoffPredictions], models: Sequence[str], horizon_days: int) -> Figure:
+def gains(
+    predictions: Sequence[CutoffPredictions], models: Sequence[str], horizon_days: int, left: str = NO_ORDER
+) -> Figure:
     """Share of all who left that the riskiest x % hold: the first model in colour, the second as its baseline."""
     curves = {model: _mean_curve(predictions, partial(_gain, model=model)) for model in models}
     caught = float(np.interp(SHOWN_SHARE, GRID_POINTS, curves[models[0]]))
     title = f"The riskiest {SHOWN_SHARE:.0%} of customers hold {caught:.0%} of those who left"
-    told = f"Left: no order within {horizon_days} days. Grey: everybody in random order, and the best possible order."
+    told = f"Left: {left} within {horizon_days} days. Grey: everybody in random order, and the best possible order."
     figure, axes = single(title, f"{told} {_count(predictions)}", height=3.4)
     best = _mean_curve(predictions, lambda one: _caught(one.churned, one.churned.astype(np.float64)))
     axes.plot(GRID_POINTS, GRID_POINTS, color=OTHER, linewidth=1.2, linestyle=(0, (4, 3)))

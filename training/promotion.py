@@ -30,6 +30,7 @@ QUESTIONS: Mapping[str, str] = {
     "dates": "Date of the next order",
     "value": "Customer value",
     "next_product": "Next product",
+    "cancellation": "Cancelling",
 }
 METRIC_WORDS: Mapping[str, str] = {
     "log_loss": "log loss",
@@ -57,7 +58,7 @@ class Trial:
     """One component's models, all measured on the same customers at the same cutoffs.
 
     Attributes:
-        component: one of `records.COMPONENTS`.
+        component: one of `records.ALL_COMPONENTS`.
         customers: for each cutoff (n_c,) integer codes of the customers, the same rows as the losses.
         entries: the models by name.
         champion: which of them is the recipe of the champion; None where there is no champion.
@@ -79,7 +80,7 @@ class Refit:
     """The champion as it was fitted against a newer fit of the same recipe, after the champion's last label.
 
     Attributes:
-        component: one of `records.COMPONENTS`.
+        component: one of `records.ALL_COMPONENTS`.
         customers: for each window (n_c,) integer codes.
         champion, newer: for each window (n_c,) values of the component's metric.
     """
@@ -95,7 +96,7 @@ class Decision:
     """One component's winner.
 
     Attributes:
-        component: one of `records.COMPONENTS`.
+        component: one of `records.ALL_COMPONENTS`.
         winner: name of the model.
         reason: a sentence a marketer reads.
         metric: the metric it was taken on.

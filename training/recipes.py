@@ -13,6 +13,8 @@ import numpy as np
 
 from regulars.features.settings import Settings
 from regulars.features.shop import Shop
+from regulars.models.cancellation import CancellationModel
+from regulars.models.cancellation_baselines import TenureCancellations
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import OrderTimes, Products, Value
 from regulars.models.next_product import NextProductModel
@@ -25,7 +27,12 @@ from regulars.training.snapshots import TrainingSet, some_customers
 
 VALUE_ROWS_AT_MOST = 15_000
 """Their curves have to be predicted first, which costs more than the fit."""
-OURS: Mapping[str, str] = {"order_times": "order_time", "value": "value", "next_product": "next_product"}
+OURS: Mapping[str, str] = {
+    "order_times": "order_time",
+    "value": "value",
+    "next_product": "next_product",
+    "cancellation": "cancellation",
+}
 """The recipe that is not a baseline, by component."""
 
 NO_DIFFERENCE = ("threads", "mine")
@@ -83,6 +90,15 @@ def product_recipes(settings: Settings, seed: int, threads: int, *, mine: bool =
         Recipe("next_product", ours, False),
         Recipe("personal_top", lambda: PersonalTopProducts(horizon_days=horizon), True),
         Recipe("popular", lambda: PopularProducts(horizon_days=horizon), True),
+    ]
+
+
+def cancellation_recipes(seed: int, threads: int) -> list[Recipe]:
+    """Answers to 'who cancels'."""
+    return [
+        Recipe("cancellation", lambda: CancellationModel(seed=seed, threads=threads), False),
+        Recipe("life_table", TenureCancellations, True),
+        Recipe("constant_rate", lambda: TenureCancellations(by_tenure=False), True),
     ]
 
 

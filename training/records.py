@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,14 +17,19 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
-Component = Literal["order_times", "dates", "value", "next_product"]
-COMPONENTS: tuple[Component, ...] = get_args(Component)
+Component = Literal["order_times", "dates", "value", "next_product", "cancellation"]
+ALL_COMPONENTS: tuple[Component, ...] = get_args(Component)
+CANCELLATION: Component = "cancellation"
+"""The question that is asked where customers hold contracts."""
+COMPONENTS: tuple[Component, ...] = tuple(name for name in ALL_COMPONENTS if name != CANCELLATION)
+"""The questions of every shop."""
 
 CHOSEN_BY: Mapping[str, str] = {
     "order_times": "log_loss",
     "dates": "censored_crps",
     "value": "mae",
     "next_product": "ndcg_10",
+    "cancellation": "log_loss",
 }
 """The one metric on which each component's winner is taken."""
 
@@ -41,7 +46,7 @@ class Record:
 
     Attributes:
         dataset: name of the data.
-        component: the question that was answered, one of `COMPONENTS`.
+        component: the question that was answered, one of `ALL_COMPONENTS`.
         model: name of the model.
         is_baseline: whether it is one of the named baselines.
         as_of: the cutoff, ISO text.
@@ -74,6 +79,8 @@ class CutoffPredictions:
         margin: (n,) that came within the horizon, currency units.
         expected_margin: (n,) by model.
         margin_low, margin_high: (n,) 80 % interval of the model in use.
+        cancelled: (m,) whether each running contract was cancelled within the horizon; empty where there are none.
+        cancel_probability: (m,) by model.
     """
 
     as_of: str
@@ -83,6 +90,8 @@ class CutoffPredictions:
     expected_margin: Mapping[str, F64]
     margin_low: F64
     margin_high: F64
+    cancelled: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    cancel_probability: Mapping[str, F64] = field(default_factory=dict)
 
 
 def to_json(records: Iterable[Record]) -> str:
@@ -181,7 +190,7 @@ def ranked(records: Sequence[Record], component: str, *, baselines: bool | None 
 
 def best_baselines(records: Sequence[Record]) -> dict[str, str]:
     """The best baseline of each component that has one, on the metric the component is chosen by."""
-    best = {component: ranked(records, component, baselines=True) for component in COMPONENTS}
+    best = {component: ranked(records, component, baselines=True) for component in ALL_COMPONENTS}
     return {component: names[0] for component, names in best.items() if names}
 
 

@@ -14,10 +14,12 @@ from regulars.features.settings import Settings
 from regulars.features.shop import Shop
 from regulars.models.fitted import FittedModels
 from regulars.training.backtest import Backtest, Incumbent, Progress, backtest, cutoffs_of
+from regulars.training.cancellations import cancellation_set, fit_cancellations
 from regulars.training.promotion import Promotion, decide_promotion
 from regulars.training.recipes import (
     OURS,
     Recipe,
+    cancellation_recipes,
     fit_order_times,
     fit_products,
     fit_value,
@@ -26,7 +28,7 @@ from regulars.training.recipes import (
     value_recipes,
     value_rows,
 )
-from regulars.training.records import CutoffPredictions, Record
+from regulars.training.records import CANCELLATION, CutoffPredictions, Record
 from regulars.training.snapshots import training_set
 
 
@@ -41,7 +43,8 @@ class Training:
         backtest: records, losses and predictions of all cutoffs.
         promotion: whether the models take the champion's place, and why.
         recipes: each component's winning recipe in words that tell one from another.
-        importance: share of each feature in what the order-time model learnt; empty for a baseline.
+        importance: share of each feature in what the model of churn learnt (order times, or where contracts are held
+            cancelling); empty for a baseline.
         rows: snapshot rows learnt from.
     """
 
@@ -88,6 +91,9 @@ def train(
         incumbent: the fitted champion, if there is one that can be judged.
         champion: the champion's recipes by component, as an earlier training told them.
         progress: called with a sentence at every step.
+
+    Raises:
+        ValueError: if churn is cancelling and no cancellation is known before `until`.
     """
     logs = Logs(shop, settings)
     moments = cutoffs_of(logs, until, settings)
@@ -125,15 +131,22 @@ def _fit(
         raise ValueError(f"{worth.name} won the backtest but cannot be fitted: no customer has a positive margin")
     what = _named(product_recipes(settings, seed, threads), winners.get("next_product", OURS["next_product"]))
     products = fit_products(what, shop, until)
-    importance: Callable[[], Mapping[str, float]] | None = getattr(order_times, "importance", None)
+    recipes = {"order_times": when.text, "value": worth.text, "next_product": what.text}
+    cancellations = None
+    if settings.churn.is_contract:
+        how = _named(cancellation_recipes(seed, threads), winners[CANCELLATION])
+        cancellations = fit_cancellations(how, cancellation_set(logs, until, settings, rows.table.context))
+        recipes[CANCELLATION] = how.text
+    importance: Callable[[], Mapping[str, float]] | None
+    importance = getattr(cancellations or order_times, "importance", None)
     return Training(
         until=until,
-        models=FittedModels(order_times, value, products),
+        models=FittedModels(order_times, value, products, cancellations),
         context=rows.table.context,
         features=rows.table.names,
         backtest=judged,
         promotion=promotion,
-        recipes={"order_times": when.text, "value": worth.text, "next_product": what.text},
+        recipes=recipes,
         importance=importance() if importance else {},
         rows=len(rows.table),
     )

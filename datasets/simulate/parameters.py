@@ -46,6 +46,7 @@ class ShopParameters:
     birthday_lift: float = 0.30  # more buying in the seven days before the birthday
 
     # Leaving
+    contract: bool = False  # customers sign a contract when they sign up; leaving is cancelling it, and always said
     lifetime_days: float = 1_000.0  # inverse of the mean leaving hazard
     leave_shape: float = 1.0  # of the Gamma of leaving hazards; smaller is more unequal
     dropout_mean: float = 0.04  # mean probability of never coming back after an order

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import exp
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -28,6 +29,8 @@ from regulars.datasets.simulate.rates import (
 )
 from regulars.datasets.simulate.state import Agenda, People, State, World, first_state, send_campaign, settle_grudges
 
+PATHS = 10
+"""Lives that a true chance of cancelling is the mean of."""
 _REGULAR, _FOR_ACCESSORY = 1, 2
 AGENT_SKILL = np.array([0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6])  # share of badly handled tickets against the mean agent
 
@@ -68,6 +71,7 @@ def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
     has_gadget, has_accessory, campaign (under whose effect, or -1). Cases: customer, order (row of orders), opened,
     closed, bad, complaint, agent. Contacts: customer, campaign, held_out.
     """
+    (aside,) = rng.spawn(1)  # what the truth draws must not move the shop
     state = first_state(world, rng)
     agenda = Agenda()
     orders, cases, contacts, outlooks = Events(), Events(), Events(), Events()
@@ -75,7 +79,10 @@ def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
     n_orders = 0
     for day in range(world.parameters.days):
         if day in moments:
-            outlooks.add(**outlook(world, state, day, agenda))
+            found = outlook(world, state, day, agenda)
+            if world.parameters.contract:
+                found["cancel_probability"] = cancel_probability(world, state, day, agenda, aside)[found["customer"]]
+            outlooks.add(**found)
         settle_grudges(world, state, day, agenda)
         campaign, drawn = send_campaign(world, state, day)
         if campaign >= 0:
@@ -90,6 +97,29 @@ def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
     return History(
         orders.columns(), cases.columns(), contacts.columns(), outlooks.columns(), state.left_day, state.announced
     )
+
+
+def cancel_probability(world: World, state: State, day: int, agenda: Agenda, rng: Generator) -> Floats:
+    """(customers,) probability that the contract is cancelled in [day, day + horizon); NaN for who has cancelled.
+
+    Whoever still holds it cancels with the hazard of their own days, and these depend on orders and tickets to come.
+    So the horizon is lived through `PATHS` times by customers who cannot leave, and the chance is the mean over those
+    lives of 1 - exp(-hazard added up): exact but for the draw of lives, of which few are needed.
+    """
+    stays = np.zeros(len(state.left_day))
+    for _ in range(PATHS):
+        copied: dict[str, Any] = {name: column.copy() for name, column in state._asdict().items()}
+        path = State(**copied | {"leave_threshold": np.full(len(stays), np.inf)})
+        later = Agenda(agenda.customer, agenda.day, agenda.change)
+        orders = 0
+        for at in range(day, day + world.parameters.horizon_days):
+            settle_grudges(world, path, at, later)
+            send_campaign(world, path, at)
+            new = _leave_and_buy(world, path, at, rng)
+            _open_cases(world, new, orders, later, rng)
+            orders += len(new["customer"])
+        stays += np.exp(state.leave_clock - path.leave_clock)
+    return np.where(state.announced, np.nan, 1 - stays / PATHS)
 
 
 def _leave_and_buy(world: World, state: State, day: int, rng: Generator) -> Columns:

@@ -30,6 +30,7 @@ class Rules(NamedTuple):
     accessory_days: float
     announce_share: float
     horizon_days: int
+    contract: bool
 
 
 class Person(NamedTuple):
@@ -54,7 +55,8 @@ class Today(NamedTuple):
 @compiled
 def leaving_hazard(rules: Rules, person: Person, orders: int, grudge: float, contact: bool) -> float:
     """Hazard of leaving on the day, added up over its 24 hours; a probability is 1 - exp(-hazard)."""
-    base = 1 / rules.lost_interest_days if orders == 0 else person.leave_hazard
+    loose = orders == 0 and not rules.contract
+    base = 1 / rules.lost_interest_days if loose else person.leave_hazard
     effect = rules.support_effect * min(max(grudge, MIN_GRUDGE), MAX_GRUDGE)
     if contact:
         effect -= rules.campaign_leave_weight * person.campaign_effect

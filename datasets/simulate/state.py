@@ -67,6 +67,7 @@ class World:
     def rules(self) -> Rules:
         """Numbers of the model."""
         known = {name: getattr(self.parameters, name) for name in Rules._fields if name != "grudge_fades"}
+        known |= {"announce_share": 1.0} if self.parameters.contract else {}
         return Rules(grudge_fades=0.5 ** (1 / self.parameters.grudge_half_life_days), **known)
 
     @cached_property

@@ -71,8 +71,9 @@ def draw_traits(parameters: ShopParameters, calendar: Calendar, rng: Generator) 
         leave_hazard=_gamma(parameters.leave_shape, n, rng)
         / parameters.lifetime_days
         * np.where(referred, parameters.referred_stay, 1.0),
-        dropout=rng.beta(weight * max(parameters.dropout_mean, 1e-9), weight * (1 - parameters.dropout_mean), n),
-        announces=rng.random(n) < parameters.announce_share,
+        dropout=rng.beta(weight * max(parameters.dropout_mean, 1e-9), weight * (1 - parameters.dropout_mean), n)
+        * (not parameters.contract),
+        announces=(rng.random(n) < parameters.announce_share) | parameters.contract,
         campaign_effect=effect,
         problem_proneness=_gamma(parameters.problem_shape, n, rng),
         return_proneness=_gamma(1.0, n, rng),

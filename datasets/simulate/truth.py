@@ -75,6 +75,9 @@ def churn_truth(parameters: ShopParameters, notation: Notation, history: History
             "margin_within": np.round(margin, 2),
         }
     )
+    if parameters.contract:
+        left = history.left_day[outlooks["customer"]]
+        frame["cancelled"] = (left >= outlooks["day"]) & (left < outlooks["day"] + horizon)
     named = ("customer", "day")
     return pd.concat([frame, pd.DataFrame({k: v for k, v in outlooks.items() if k not in named})], axis=1)
 

@@ -19,7 +19,7 @@ from tests.cli.conftest import COMMAND, Give, start
 from regulars.serving.columns import COLUMNS, LISTS
 from regulars.serving.list_file import read_list
 from regulars.serving.outreach import COLUMNS as LIST_COLUMNS
-from regulars.training.records import CHOSEN_BY
+from regulars.training.records import CHOSEN_BY, COMPONENTS
 
 TABLES = ("orders", "support", "customers", "products", "contacts", "advocacy")
 
@@ -181,7 +181,7 @@ def test_backtest_writes_records(give: Give, trained: Path, tmp_path: Path) -> N
     fields = {"dataset", "component", "model", "is_baseline", "as_of", "metric", "value", "low", "high", "n"}
     assert all(set(record) == fields for record in records)
     assert {record["as_of"] for record in records} == {"2025-03-01"}
-    for component, metric in CHOSEN_BY.items():
+    for component, metric in ((name, CHOSEN_BY[name]) for name in COMPONENTS):
         judged = [one for one in records if (one["component"], one["metric"]) == (component, metric)]
         assert {one["is_baseline"] for one in judged} == {True, False}
         assert component in said.out

@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from tests.models.shops import Training, made_curves, made_shop
+from tests.models.shops import ContractTraining, Training, made_contracts, made_curves, made_shop
 
 from regulars.features.table import FeatureTable
 from regulars.models.curves import LAST_DAY
@@ -277,3 +277,31 @@ class ValuePromises(TablePromises):
             size = np.abs(found.expected)
             assert shorter is None or (size >= shorter).all(), "the amount grows with the horizon"
             shorter = size
+
+
+class CancellationPromises(TablePromises):
+    """Promises of whatever says when contracts are cancelled."""
+
+    def training(self, customers: int = 60, seed: int = 0, reorders: str = "some") -> ContractTraining:
+        return made_contracts(customers, seed, reorders)
+
+    def fit(self, model: Any, data: ContractTraining) -> Any:
+        return model.fit(data.table, data.days, data.labels)
+
+    def ask(self, model: Any, data: ContractTraining) -> Answers:
+        curves = model.predict_curves(data.table, data.days)
+        return {
+            **{f"cancelled in {day:g}": curves.cancelled(day) for day in HORIZONS},
+            "reasons": np.array(["; ".join(mine) for mine in model.reasons(data.table, data.days, 90.0)], np.str_),
+        }
+
+    def check(self, model: Any, data: ContractTraining) -> None:
+        curves = model.predict_curves(data.table, data.days)
+        cancelled = np.column_stack([curves.cancelled(day) for day in (0.0, *HORIZONS)])
+        assert np.isfinite(cancelled).all()
+        assert (cancelled[:, 0] == 0).all()
+        assert ((cancelled >= 0) & (cancelled <= 1)).all()
+        assert (np.diff(cancelled, axis=1) >= 0).all(), "more contracts are cancelled by a later day"
+        reasons = model.reasons(data.table, data.days, 90.0, top=2)
+        assert [len(mine) for mine in reasons] == [2] * len(data.table)
+        assert all(text and "nan" not in text for mine in reasons for text in mine)

@@ -12,6 +12,7 @@ from regulars.features.shop import days
 from regulars.features.table import FeatureTable
 from regulars.models.curves import LAST_DAY, OrderCurves
 from regulars.models.hazard_rows import EDGES, OrderLabels
+from regulars.models.life_table import CancellationLabels
 from regulars.models.value import ValueLabels
 
 NAMES = (
@@ -29,6 +30,19 @@ NAMES = (
 HISTORY_DAYS = 500
 MONTHS = 6
 AS_OF = days(20_000)
+
+
+@dataclass(frozen=True)
+class ContractTraining:
+    """A feature table of contracts that run, for how long they have, and what became of them."""
+
+    table: FeatureTable
+    days: NDArray[np.float64]
+    labels: CancellationLabels
+    curves: OrderCurves | None = None
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> ContractTraining:
+        return ContractTraining(self.table.take(rows), self.days[rows], self.labels.take(rows))
 
 
 @dataclass(frozen=True)
@@ -113,3 +127,30 @@ def made_curves(table: FeatureTable) -> OrderCurves:
     since = np.nan_to_num(table.column("days_since_last_order"), nan=LAST_DAY)
     rate = 1 / (40 + since)
     return OrderCurves(EDGES, np.exp(-rate[:, None] * EDGES), rate)
+
+
+def made_contracts(customers: int, seed: int = 0, cancels: str = "some") -> ContractTraining:
+    """The customers of `made_shop` with contracts, those with two tickets or more cancelling five times as often.
+
+    Args:
+        customers: how many.
+        seed: of all draws.
+        cancels: 'some', 'nobody' or 'everybody' (all within 100 days of the first moment).
+    """
+    made = made_shop(customers, seed)
+    rng = np.random.default_rng(seed + 1)
+    began = {code: rng.uniform(1, 700) for code in range(customers)}
+    first = made.table.moment.min()
+    since = (made.table.moment - first) / days(1)
+    tickets = made.table.column("tickets_total")
+    mean = {"some": np.where(tickets > 1, 120.0, 600.0), "nobody": np.full(len(tickets), 1e9)}
+    lives = {code: rng.exponential(1.0) for code in range(customers)}
+    code = made.table.customer.tolist()
+    life = np.array([lives[one] for one in code])
+    ends = life * mean.get(cancels, 0.0) if cancels != "everybody" else 100 * life / (1 + life)
+    running = ends >= since
+    labels = CancellationLabels(
+        np.where(ends < since + made.orders.observed_days, ends - since, np.nan), made.orders.observed_days
+    )
+    whole = ContractTraining(made.table, np.array([began[one] for one in code]) + since, labels)
+    return whole.take(running)

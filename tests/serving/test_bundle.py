@@ -83,6 +83,15 @@ def test_what_is_saved_is_loaded(folder: Path, bundle: Bundle, shop: Shop) -> No
     assert np.array_equal(again.context.first_orders, bundle.context.first_orders)
 
 
+def test_a_bundle_from_before_contracts_is_read(folder: Path) -> None:
+    settings = json.loads((folder / "settings.json").read_bytes())
+    assert settings["churn"].pop("by") == "orders"
+    reseal(folder, "settings.json", json.dumps(settings).encode())
+    bundle = load_bundle(folder)
+    assert bundle.settings.churn.by == "orders"
+    assert bundle.models.cancellations is None
+
+
 def test_saving_again_gives_the_same_files(folder: Path, bundle: Bundle, tmp_path: Path) -> None:
     save_bundle(tmp_path / "twice", load_bundle(folder))
     assert (tmp_path / "twice" / "manifest.json").read_bytes() == (folder / "manifest.json").read_bytes()

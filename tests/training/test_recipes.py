@@ -27,6 +27,7 @@ from regulars.training import recipes
 from regulars.training.recipes import (
     OURS,
     Recipe,
+    cancellation_recipes,
     fit_order_times,
     fit_products,
     fit_value,
@@ -53,10 +54,12 @@ def test_each_question_has_our_recipe_and_named_baselines() -> None:
     assert names(value_recipes(SETTINGS, 0, 1, YEAR)) == ["value", "gamma_gamma", "last_year"]
     assert names(value_recipes(SETTINGS, 0, 1, ())) == ["value", "gamma_gamma"]
     assert names(product_recipes(SETTINGS, 0, 1)) == ["next_product", "personal_top", "popular"]
+    assert names(cancellation_recipes(0, 1)) == ["cancellation", "life_table", "constant_rate"]
     every = [
         *order_time_recipes(SETTINGS, 0, 1),
         *value_recipes(SETTINGS, 0, 1, YEAR),
         *product_recipes(SETTINGS, 0, 1),
+        *cancellation_recipes(0, 1),
     ]
     assert {recipe.name for recipe in every if not recipe.is_baseline} == set(OURS.values())
 
