@@ -117,6 +117,10 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.product)
 
+    def take(self, rows: I64) -> Candidates:
+        """The given rows."""
+        return Candidates(self.row[rows], self.product[rows], self.evidence[rows], self.habits)
+
 
 @numba.njit(cache=True, nogil=True)
 def _choose(score: F64, names: I64, most: int, on_sale: Flags, chosen: Flags) -> None:

@@ -45,6 +45,8 @@ NEWCOMERS = 0.1
 """Customers with no order yet by whom ranks are learnt too, as a share of the others."""
 CLOSEST = 3
 """Training moments are at least the horizon over this apart, and at most the horizon."""
+SHORTLIST = 60
+"""Candidates of a customer that all rankers look at (or thrice the length of the lists); the first one chooses them."""
 CUSTOMERS_AT_ONCE = 512
 """Customers whose candidates are in memory at a time, for each thread."""
 
@@ -249,13 +251,17 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         """The best candidates of each customer, and the best of those that are new to them."""
         table = ranking_table(found, self.context_.catalogue)
         if self.rankers_ is None:
+            rows = np.arange(len(found))
             chance = ties = _counted(found, table)
         else:
-            chance, ties = self.rankers_.answers(table)
-        wait, lists = self._wait(found), []
-        for rows in (np.arange(len(found)), np.flatnonzero(found.evidence[:, TIMES] == 0)):
-            best = ranked(found.row[rows], customers, (chance[rows], ties[rows]), found.product[rows], top)
-            lists.append(_list(found, np.append(rows, -1)[best], chance, wait, as_of))
+            first = self.rankers_.first_scores(table)
+            rows = _shortlist(found, customers, first, max(SHORTLIST, 3 * top))
+            chance, ties = self.rankers_.answers(table[rows], first[rows])
+        short, lists = found.take(rows), []
+        wait = self._wait(short)
+        for some in (np.arange(len(short)), np.flatnonzero(short.evidence[:, TIMES] == 0)):
+            best = ranked(short.row[some], customers, (chance[some], ties[some]), short.product[some], top)
+            lists.append(_list(short, np.append(some, -1)[best], chance, wait, as_of))
         return lists
 
     def _wait(self, found: Candidates) -> F64:
@@ -293,6 +299,17 @@ def _names(shop: Shop, recode: I32, product_ids: Text, as_of: int) -> Text:
 def _sample(customers: I32, most: int, rng: np.random.Generator) -> I32:
     """At most `most` of the customers, sorted."""
     return customers if len(customers) <= most else np.sort(rng.permutation(customers)[:most])
+
+
+def _shortlist(found: Candidates, customers: int, score: F64, most: int) -> I64:
+    """Rows, rising, of each customer's best candidates, and of the best among those that are new to them."""
+    every, new = np.arange(len(found)), np.flatnonzero(found.evidence[:, TIMES] == 0)
+    best = [
+        np.append(rows, -1)[ranked(found.row[rows], customers, (score[rows],), found.product[rows], most)]
+        for rows in (every, new)
+    ]
+    there = np.unique(np.concatenate(best, axis=1))
+    return there[there >= 0]
 
 
 def _counted(found: Candidates, table: F32) -> F64:

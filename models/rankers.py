@@ -112,9 +112,13 @@ class Rankers:
         calibrator = Growth(inputs, target, CALIBRATOR_TREES, settings, weight / weight.mean()).grow()
         return cls(pointwise, listwise, spreads, calibrator)
 
-    def answers(self, table: F32) -> tuple[F64, F64]:
+    def first_scores(self, table: F32) -> F64:
+        """(rows,) of the first ranker alone, which is enough to tell who is far from the top."""
+        return raw_scores(self.pointwise, table)
+
+    def answers(self, table: F32, first_scores: F64) -> tuple[F64, F64]:
         """(rows,) the chance of each candidate to be bought in the window, and what orders those of the same chance."""
-        scores = (raw_scores(self.pointwise, table), raw_scores(self.listwise, table))
+        scores = (first_scores, raw_scores(self.listwise, table))
         raw = raw_scores(self.calibrator, _calibrator_inputs(scores, table))
         return 1.0 / (1.0 + np.exp(-raw)), scores[0] / self.spreads[0] + scores[1] / self.spreads[1]
 
