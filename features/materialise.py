@@ -1,4 +1,4 @@
-"""The feature table of a shop of any size, written as Parquet on the way: a batch of customers at a time (`in_parts`)."""
+"""The feature table of a shop of any size, as Parquet parts: a batch of customers at a time (`in_parts`)."""
 
 from __future__ import annotations
 
