@@ -77,7 +77,7 @@ class _Taking:
 
     def take(self, customers: int, folder: Path) -> Sample:
         """Chooses customers, and writes their rows."""
-        everybody = " UNION ".join(f"SELECT {_WHO} AS id FROM {self._rows(title)}" for title in self.keyed)
+        everybody = " UNION ".join(f"SELECT DISTINCT {_WHO} AS id FROM {self._rows(title)}" for title in self.keyed)
         self._table("everybody", f"SELECT id, {self._hash('id')} AS place FROM ({everybody}) WHERE id IS NOT NULL")
         total = self._number("SELECT count(*) FROM everybody")
         self._table("taken", f"SELECT id, place FROM everybody ORDER BY place, id LIMIT {customers}")
