@@ -130,7 +130,7 @@ def table(found: dict[str, Found], size: Size) -> str:
         rows.append(f"| {what} | {seconds:,.0f} | {busy:,.0f} | {peak} | {pace} |")
 
     lines: list[tuple[str, Callable[[Found], None]]] = [
-        ("sample", lambda one: row(f"ours: {one['told'].split(',  ')[0]}", one)),
+        ("sample", lambda one: row(f"ours: {one['told']}", one)),
         ("fit", lambda one: row(f"ours: fit on {one['lines']:,} lines, reading included", one)),
         ("recommend", lambda one: row("ours: both lists of everybody, from Parquet to Parquet", one, rate=True)),
         ("matrix", lambda one: row("for the peers: Parquet to a matrix of purchases (DuckDB)", one)),
