@@ -23,6 +23,8 @@ from regulars.cli.common import (
     as_output,
     console,
     file_to_write,
+    folder_of_parts,
+    is_folder,
     iso,
     moment_from,
     nobody_before,
@@ -57,7 +59,9 @@ def score(
     out: Annotated[
         Path,
         typer.Option(
-            metavar="FILE", parser=as_output, help=".parquet or .csv; on Spark a folder or spark:DATABASE.TABLE"
+            metavar="FILE",
+            parser=as_output,
+            help=".parquet or .csv; any other name: a folder of Parquet parts; on Spark also spark:DATABASE.TABLE",
         ),
     ],
     as_of: AsOf = None,
@@ -73,13 +77,43 @@ def score(
     if on_spark(engine, master):
         _score_on_spark(place, out, as_of, top, model, settings_from(config), master)
         return
-    file_to_write(out, TABLE_FILES)
     settings = settings_from(config)
+    if is_folder(out):
+        folder_of_parts(out)
+        _score_in_parts(place, out, as_of, top, model, settings)
+        return
+    file_to_write(out, TABLE_FILES)
     shop, _ = read_tables(place, settings)
     frame = _scored(_predictor(model, settings), shop, moment_from(as_of, shop), top)
     write_scores(frame, out)
     counts = ", ".join(f"{count:,} {status}" for status, count in frame["status"].value_counts().items())
     result.print(Text(f"{len(frame):,} customers in {out}: {counts}"))
+
+
+def _score_in_parts(
+    place: Place, out: Path, as_of: str | None, top: int | None, model: str | None, settings: Settings
+) -> None:
+    """A batch of customers at a time; a run that was stopped goes on where it ended."""
+    from regulars.cli.progress import progress
+    from regulars.features.in_parts import Job, NobodyError
+    from regulars.serving.score_parts import write_score_parts
+
+    predictor, beside = _predictor(model, settings), place.set_aside
+
+    def opened(moment: int, end: int, lacking: list[str]) -> None:
+        _tell_what_is_odd(predictor, end, lacking, moment)
+
+    moment = None if as_of is None else as_moment(as_of)
+    with progress("scores", "customers") as told:
+        job = Job(place.readable(), settings, beside, told)
+        try:
+            found = write_score_parts(job, predictor, moment, out, top=top, opened=opened)
+        except NobodyError as error:
+            raise RefusedError(str(error)) from error
+    for finding in found.set_aside:
+        say(f"set aside: {finding} See {beside}.", warn=True)
+    counts = ", ".join(f"{count:,} {status}" for status, count in found.counts.items())
+    result.print(Text(f"{sum(found.counts.values()):,} customers in {out}: {counts}"))
 
 
 def _score_on_spark(

@@ -80,6 +80,20 @@ def place_to_write(path: Path, option: str = "--out") -> None:
         raise typer.BadParameter(f"{path} cannot be made, for {beside} may not be written to", param_hint=option)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether what was typed names a folder of parts, as every path without an ending does."""
+    return not is_elsewhere(path) and not path.suffix
+
+
+def folder_of_parts(path: Path, option: str = "--out") -> None:
+    """Refuses to replace what is no folder of parts, before anything is worked out."""
+    from regulars.features.in_parts import parts
+
+    if path.exists() and not (path.is_dir() and (parts(path) or not any(path.iterdir()))):
+        raise typer.BadParameter(f"{path} is there and holds no parts; name another place", param_hint=option)
+    place_to_write(path, option)
+
+
 class Engine(StrEnum):
     """Where features and scores are worked out."""
 

@@ -23,6 +23,8 @@ from regulars.cli.common import (
     as_moment,
     as_output,
     file_to_write,
+    folder_of_parts,
+    is_folder,
     on_spark,
     place_to_write,
     result,
@@ -193,14 +195,10 @@ def features(
 
 def _place_for_features(out: Path) -> None:
     """Refuses to replace what is no feature table, before anything is worked out."""
-    from regulars.features.materialise import parts
-
-    if out.suffix:
+    if is_folder(out):
+        folder_of_parts(out)
+    else:
         file_to_write(out, TABLE_FILES)
-        return
-    if out.exists() and not (out.is_dir() and (parts(out) or not any(out.iterdir()))):
-        raise typer.BadParameter(f"{out} is there and holds no feature table; name another place", param_hint="--out")
-    place_to_write(out)
 
 
 def _families(names: list[str]) -> list[str]:

@@ -39,16 +39,16 @@ from regulars.cli.place import Place
 if TYPE_CHECKING:
     from regulars.features.readiness import Readiness
     from regulars.features.reading import Reading
+    from regulars.features.sample import Sample
     from regulars.features.settings import Settings
     from regulars.features.shop import Shop
-    from regulars.features.spark_sample import Sample
     from regulars.training.backtest import Incumbent
     from regulars.training.tracking import Champion, Fingerprint, Store
     from regulars.training.train import Training
 
 
 SAMPLE = 200_000
-"""Customers that are trained on where the tables are Spark's."""
+"""Customers that are trained on where the tables are Spark's and no other number is given."""
 
 
 def train(
@@ -59,10 +59,11 @@ def train(
     engine: OnEngine = Engine.LOCAL,
     master: Master = None,
     sample_customers: Annotated[
-        int | None, typer.Option(min=1, help=f"customers taken from Spark to train on (default: {SAMPLE:,})")
+        int | None,
+        typer.Option(min=1, help=f"train on a sample of so many customers (default: all; from Spark {SAMPLE:,})"),
     ] = None,
 ) -> None:
-    """Backtests, fits, tracks in MLflow, and promotes if better; from Spark, on a sample of customers."""
+    """Backtests, fits, tracks in MLflow, and promotes if better; on a sample of customers if asked, or from Spark."""
     from regulars.serving.references import champion_folder
 
     settings = settings_from(config)
@@ -73,9 +74,12 @@ def train(
         with sampled(place, settings, sample_customers or SAMPLE, seed, master) as (taken, sample):
             _train(Place(taken), place, as_of, settings, seed, sample)
     elif sample_customers is not None:
-        raise typer.BadParameter(
-            "a sample is taken from Spark; say --engine spark too", param_hint="--sample-customers"
-        )
+        from regulars.features.sample import take_sample
+
+        with tempfile.TemporaryDirectory(prefix="regulars-sample-") as taken:
+            sample = take_sample(place.readable(), settings, sample_customers, seed, Path(taken))
+            say(f"training on {sample}")
+            _train(Place(Path(taken)), place, as_of, settings, seed, sample)
     else:
         _train(place, place, as_of, settings, seed, None)
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from regulars.features.baskets import Baskets, run_starts
+from regulars.features.baskets import Baskets
+from regulars.features.plain import rows_by_key
 from regulars.features.shop import I32, I64, NONE
 
 
@@ -25,27 +26,50 @@ class Holdings(NamedTuple):
     by_product: I64
 
 
+@numba.njit(cache=True, nogil=True)
+def _first_times(holder: I64, product: I32, time: I64, products: int, most: int) -> tuple[I64, I64, I32, I64]:
+    """Rows that stand holder by holder to each holder's products, rising, with the first time of each."""
+    rows = len(holder)
+    start, out_holder = np.zeros(rows + 1, dtype=np.int64), np.empty(rows, dtype=np.int64)
+    out_product, out_time = np.empty(rows, dtype=np.int32), np.empty(rows, dtype=np.int64)
+    seen, first = np.full(products, -1, dtype=np.int64), np.empty(products, dtype=np.int64)
+    size = holders = row = 0
+    while row < rows:
+        begin, one, rising = size, row, True
+        while row < rows and holder[row] == holder[one]:
+            p = product[row]
+            if seen[p] != one:
+                seen[p] = one
+                first[p] = time[row]
+                out_product[size] = p
+                rising &= size == begin or out_product[size - 1] < p
+                size += 1
+            else:
+                first[p] = min(first[p], time[row])
+            row += 1
+        if size - begin > most:
+            size = begin
+            continue
+        if not rising:
+            out_product[begin:size] = np.sort(out_product[begin:size])
+        for i in range(begin, size):
+            out_time[i] = first[out_product[i]]
+            out_holder[i] = holders
+        holders += 1
+        start[holders] = size
+    return start[: holders + 1].copy(), out_holder[:size].copy(), out_product[:size].copy(), out_time[:size].copy()
+
+
 def holdings(holder: I64, product: I32, time: I64, products: int, most: int) -> Holdings:
     """Holdings from rows in any order, with each product at its first time.
 
     Holders of more than `most` products are left out: they tell little about any pair and cost their square.
     """
-    order = np.lexsort((time, product, holder))
-    holder, product, time = holder[order], product[order], time[order]
-    first = run_starts(holder, product)
-    holder, product, time = holder[first], product[first], time[first]
-    sizes = np.diff(np.append(run_starts(holder), len(holder)))
-    kept = np.repeat(sizes <= most, sizes)
-    sizes, product, time = sizes[sizes <= most], product[kept], time[kept]
-    by_product = np.argsort(product, kind="stable").astype(np.int64)
-    return Holdings(
-        start=np.concatenate(([0], np.cumsum(sizes))).astype(np.int64),
-        holder=np.repeat(np.arange(len(sizes), dtype=np.int64), sizes),
-        product=product,
-        time=time,
-        product_start=np.searchsorted(product[by_product], np.arange(products + 1)).astype(np.int64),
-        by_product=by_product,
-    )
+    if (holder[1:] < holder[:-1]).any():
+        order = np.argsort(holder, kind="stable")
+        holder, product, time = holder[order], product[order], time[order]
+    start, holder, product, time = _first_times(holder, product, time, products, most)
+    return Holdings(start, holder, product, time, *rows_by_key(product, products))
 
 
 def basket_holdings(baskets: Baskets, products: int, most: int = 100) -> Holdings:

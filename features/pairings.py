@@ -27,7 +27,8 @@ from regulars.features.shop import DAY, I32, I64
 F64 = NDArray[np.float64]
 
 QUARTER = 91 * DAY
-LAST_QUANTILE = 0.9
+QUANTILES = (0.5, 0.9)
+"""Of the delays: the typical one, and the one that nine in ten keep."""
 
 
 @dataclass(frozen=True)
@@ -135,21 +136,33 @@ def _pairs(held: Holdings, low: int, high: int, least: int) -> I64:
 
 
 @numba.njit(cache=True, nogil=True)
-def _delays(held: Holdings, low: int, high: int, first: I64, second: I64, edges: I64) -> I64:
-    """Delays of the given pairs, pair after pair; pair `i` has `edges[i + 1] - edges[i]` of them."""
-    out = np.empty(edges[-1], dtype=np.int64)
-    for pair in range(len(first)):
-        place = edges[pair]
-        for i in range(held.product_start[first[pair]], held.product_start[first[pair] + 1]):
-            row = held.by_product[i]
-            begin, end = held.start[held.holder[row]], held.start[held.holder[row] + 1]
-            other = begin + np.searchsorted(held.product[begin:end], second[pair])
-            if other < end and held.product[other] == second[pair]:
-                delay = held.time[other] - held.time[row]
-                if low <= delay <= high:
-                    out[place] = delay
-                    place += 1
-        out[edges[pair] : place] = np.sort(out[edges[pair] : place])
+def _delays(held: Holdings, low: int, high: int, first: I64, second: I64, support: I64, quantiles: F64) -> I64:
+    """(pairs, quantiles) delays of pairs that are sorted by their first product: the value there or the next below."""
+    place = np.full(len(held.product_start) - 1, -1, dtype=np.int64)
+    out = np.empty((len(first), len(quantiles)), dtype=np.int64)
+    begin = 0
+    while begin < len(first):
+        a, end, room = first[begin], begin, 0
+        while end < len(first) and first[end] == a:
+            place[second[end]] = room
+            room += support[end]
+            end += 1
+        delays = np.empty(room, dtype=np.int64)
+        for i in range(held.product_start[a], held.product_start[a + 1]):
+            since, holder = held.time[held.by_product[i]], held.holder[held.by_product[i]]
+            for other in range(held.start[holder], held.start[holder + 1]):
+                b, delay = held.product[other], held.time[other] - since
+                if place[b] >= 0 and low <= delay <= high:
+                    delays[place[b]] = delay
+                    place[b] += 1
+        room = 0
+        for pair in range(begin, end):
+            place[second[pair]] = -1
+            some = np.sort(delays[room : room + support[pair]])
+            room += support[pair]
+            for k in range(len(quantiles)):
+                out[pair, k] = some[min(int(quantiles[k] * len(some)), len(some) - 1)]
+        begin = end
     return out
 
 
@@ -177,8 +190,10 @@ def _mine(
     kept = np.flatnonzero((q <= false_share) & (support >= lift * expected))
     kept = kept[np.lexsort((second[kept], first[kept], -support[kept], q[kept]))]
     first, second, support, expected = first[kept], second[kept], support[kept], expected[kept]
-    edges = np.concatenate(([0], np.cumsum(support))).astype(np.int64)
-    delay = _delays(held, low, high, first, second, edges) / DAY
+    by_first = np.argsort(first, kind="stable")
+    delay = np.empty((len(first), len(QUANTILES)))
+    sorted_pairs = (first[by_first], second[by_first], support[by_first])
+    delay[by_first] = _delays(held, low, high, *sorted_pairs, np.array(QUANTILES)) / DAY
     return Pairings(
         first=first.astype(np.int32),
         second=second.astype(np.int32),
@@ -188,8 +203,8 @@ def _mine(
         expected=expected,
         lift=support / np.maximum(expected, 1e-12),
         q_value=q[kept],
-        typical_days=_at(delay, edges, 0.5),
-        within_days=_at(delay, edges, LAST_QUANTILE),
+        typical_days=delay[:, 0].copy(),
+        within_days=delay[:, 1].copy(),
         tested=tested,
     )
 
@@ -201,10 +216,3 @@ def _expected(share: F64, came: I64, first: I64, second: I64, chunk: int = 1 << 
         for i in range(0, len(first), chunk)
     ]
     return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def _at(values: F64, edges: I64, quantile: float) -> F64:
-    """The given quantile of each sorted run (the value at that place or the next below)."""
-    sizes = np.diff(edges)
-    place = edges[:-1] + np.minimum((quantile * sizes).astype(np.int64), sizes - 1)
-    return np.asarray(values[place], dtype=np.float64)

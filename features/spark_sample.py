@@ -7,39 +7,19 @@ guests are taken in the same share, by their order. Products come whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from regulars.features.sample import Sample
 from regulars.features.spark import SparkTables, id_of, telling
 from regulars.features.spark_groups import referrals
 from regulars.features.tables import Orders
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What was taken: `customers` of `of`, and `added` more for the sake of referrals."""
-
-    customers: int
-    of: int
-    added: int
-
-    @property
-    def share(self) -> float:
-        """Share of the customers that were sampled."""
-        return self.customers / self.of if self.of else 1.0
-
-    def __str__(self) -> str:
-        if self.customers == self.of:
-            return f"all {self.of:,} customers, fewer than the sample may have"
-        told = f"a sample of {self.customers:,} of {self.of:,} customers ({self.share:.1%}), whole histories"
-        return f"{told}, and {self.added:,} more whom they referred or who referred the same" if self.added else told
 
 
 def take_sample(tables: SparkTables, customers: int, seed: int, folder: Path) -> Sample:

@@ -162,14 +162,15 @@ def _add_groups(groups: I32, lifts: Lifts, desk: Workspace, met: int) -> int:
 def meet_others(
     names: I64, weights: F64, groups: I32, shop: ShopPart, limits: Limits, desk: Workspace, met: int
 ) -> int:
-    """What everybody else says, of any product; returns the number of products met."""
+    """What everybody else says, of any product; returns the number of products met, those of neighbours not counted."""
     final, finals = np.empty(len(names), dtype=np.int64), 0
     for j in range(len(names)):
         desk.seen[names[j]] = True
         if desk.evidence[SINCE, names[j]] == 0.0:
             final[finals] = names[j]
             finals += 1
-    met = add_neighbours(names, weights, shop.pool, limits.nearest, desk.near, desk.touched, met, desk.seen)
+    # Three hundred neighbours hold thousands of products between them: too many to list.
+    add_neighbours(names, weights, shop.pool, limits.nearest, desk.near)
     met = _add_links(names, weights, shop.together, TOGETHER, desk, met)
     met = _add_links(names, weights, shop.after, AFTER, desk, met)
     met = _add_links(names, weights, shop.alike, ALIKE, desk, met)

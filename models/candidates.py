@@ -21,7 +21,7 @@ from regulars.features.shop import I32, I64
 from regulars.models.candidate_sources import Flags, Limits, ShopPart, Workspace, meet_others
 from regulars.models.catalogue import Catalogue
 from regulars.models.factors import Factors, fit_of, place
-from regulars.models.neighbours import Pool
+from regulars.models.neighbours import Pool, nth_smallest
 from regulars.models.own_history import (
     AFTER,
     ALIKE,
@@ -123,35 +123,58 @@ class Candidates:
 
 
 @numba.njit(cache=True, nogil=True)
-def _choose(score: F64, names: I64, most: int, on_sale: Flags, chosen: Flags) -> None:
-    """Mark the `most` best of `names` by positive score, ties by product, among what is on sale and not yet marked."""
-    usable = np.empty(len(names), dtype=np.int64)
-    count = 0
-    for p in names:
-        if score[p] > 0.0 and not chosen[p] and on_sale[min(p, len(on_sale) - 1)]:
-            usable[count] = p
-            count += 1
-    usable = usable[:count]
-    if count > most:
-        values = score[usable]
-        least = np.partition(values, count - most)[count - most]
-        usable = np.sort(usable[values >= least])
+def _choose(score: F64, usable: I64, most: int, chosen: Flags, out: I32, size: int) -> int:
+    """Mark the `most` best of `usable`, ties by product, and append them to `out`; returns its new size."""
+    if len(usable) > most:
+        worse = -score[usable]
+        last = nth_smallest(worse, most)
+        usable = np.sort(usable[worse <= last])
         usable = usable[np.argsort(-score[usable], kind="mergesort")[:most]]
     for p in usable:
         chosen[p] = True
+        out[size] = p
+        size += 1
+    return size
 
 
 @numba.njit(cache=True, nogil=True)
-def _choose_all(names: I64, others: I64, shop: ShopPart, limits: Limits, desk: Workspace) -> None:
-    """Mark the candidates: the customer's own, then of each other source its best new ones."""
-    evidence, chosen = desk.evidence, desk.chosen
-    _choose(evidence[DECAYED], names, limits.own, shop.on_sale, chosen)
-    _choose(desk.near, others, limits.near, shop.on_sale, chosen)
+def _usable(score: F64, names: I64, on_sale: Flags, chosen: Flags) -> I64:
+    """Those of `names` with a positive score that are on sale and not yet chosen."""
+    usable, count, last = np.empty(len(names), dtype=np.int64), 0, len(on_sale) - 1
+    for p in names:
+        if score[p] > 0.0 and not chosen[p] and on_sale[min(p, last)]:
+            usable[count] = p
+            count += 1
+    return usable[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def _usable_near(near: F64, times: F64, on_sale: Flags) -> I64:
+    """What neighbours hold and the customer does not, as far as it is on sale."""
+    usable, count, last = np.empty(len(near), dtype=np.int64), 0, len(on_sale) - 1
+    for p in range(len(near)):
+        if near[p] > 0.0 and times[p] == 0.0 and on_sale[min(p, last)]:
+            usable[count] = p
+            count += 1
+    return usable[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def _choose_all(names: I64, others: I64, shop: ShopPart, limits: Limits, desk: Workspace, out: I32) -> int:
+    """Choose the candidates: the customer's own, then of each other source its best new ones; returns how many."""
+    evidence, near, chosen, on_sale = desk.evidence, desk.near, desk.chosen, shop.on_sale
+    own = _usable(evidence[DECAYED], names, on_sale, chosen)
+    size = _choose(evidence[DECAYED], own, limits.own, chosen, out, 0)
+    size = _choose(near, _usable_near(near, evidence[TIMES], on_sale), limits.near, chosen, out, size)
     for column in (TOGETHER, AFTER, ALIKE, SHELF_POPULAR, GROUP_POPULAR):
-        _choose(evidence[column], others, limits.linked, shop.on_sale, chosen)
+        usable = _usable(evidence[column], others, on_sale, chosen)
+        size = _choose(evidence[column], usable, limits.linked, chosen, out, size)
     for p in shop.popular[: limits.popular]:
-        if evidence[TIMES, p] == 0.0:
+        if evidence[TIMES, p] == 0.0 and not chosen[p]:
             chosen[p] = True
+            out[size] = p
+            size += 1
+    return size
 
 
 @numba.njit(cache=True, nogil=True)
@@ -184,11 +207,12 @@ def _write(p: int, groups: I32, where: F64, shop: ShopPart, desk: Workspace, out
 
 
 @numba.njit(cache=True, nogil=True)
-def _clear(names: I64, met: int, shelves: Shelves, desk: Workspace) -> None:
-    chosen, seen, near = desk.chosen, desk.seen, desk.near
+def _clear(names: I64, met: int, candidates: I32, shelves: Shelves, desk: Workspace) -> None:
+    desk.near[:] = 0.0
+    for p in candidates:
+        desk.chosen[p] = False
     for p in desk.touched[:met]:
-        chosen[p] = seen[p] = False
-        near[p] = 0.0
+        desk.seen[p] = False
     for column in range(SUMMED):
         # Each kind of evidence has memory of its own: links meet thousands of products, and few kinds speak of each.
         evidence = desk.evidence[column]
@@ -232,17 +256,13 @@ def _collect(
         names = np.sort(desk.touched[:own])
         weights = desk.evidence[OWN][names]
         met = meet_others(names, weights, groups[i], shop, limits, desk, own)
-        _choose_all(names, desk.touched[own:met], shop, limits, desk)
         begin = size
-        for p in desk.touched[:met]:
-            if desk.chosen[p]:
-                out_product[size] = p
-                size += 1
+        size += _choose_all(names, desk.touched[own:met], shop, limits, desk, out_product[begin:])
         out_product[begin:size] = np.sort(out_product[begin:size])
         where = place(names, weights, shop.factors)
         for j in range(begin, size):
             _write(out_product[j], groups[i], where, shop, desk, out_evidence[j])
-        _clear(names, met, shop.shelves, desk)
+        _clear(names, met, out_product[begin:size], shop.shelves, desk)
         out_count[i] = size - begin
     return out_count, out_product[:size].copy(), out_evidence[:size].copy(), out_habits
 

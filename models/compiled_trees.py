@@ -20,16 +20,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features.shop import I32, I64
+from regulars.features.shop import I64
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+U32 = NDArray[np.uint32]
 
 BLOCK = 64
 """Rows that go through one tree before the next: with their columns they fit the first cache."""
+TWO = np.uint32(2)
 LARGEST = np.finfo(np.float32).max
 """What infinite values and thresholds count as, so that only missing ones lie above a threshold of infinity."""
 _CATEGORICAL, _DEFAULT_LEFT, _MISSING_ZERO, _MISSING_NAN = 1, 2, 4, 8
@@ -47,9 +49,9 @@ class CompiledTrees:
 
     root: I64
     inner: I64
-    column: I32
+    column: U32
     threshold: F32
-    child: I32
+    child: U32
     leaf_value: F64
     source: I64
     missing: F32
@@ -80,9 +82,9 @@ class CompiledTrees:
         return cls(
             root,
             root + np.array([part.inner for part in parts], dtype=np.int64),
-            np.concatenate([part.column for part in parts]).astype(np.int32),
+            np.concatenate([part.column for part in parts]).astype(np.uint32),
             np.concatenate([part.threshold for part in parts]),
-            np.concatenate(child).astype(np.int32),
+            np.concatenate(child).astype(np.uint32),
             np.concatenate([part.value for part in parts]),
             np.array([column for column, _ in keys], dtype=np.int64),
             np.array([value for _, value in keys], dtype=np.float32),
@@ -103,7 +105,7 @@ class CompiledTrees:
         _walk(inputs.astype(np.float32, copy=False), out, *self._arrays())
         return out
 
-    def _arrays(self) -> tuple[I64, I64, I32, F32, I32, F64, I64, F32]:
+    def _arrays(self) -> tuple[I64, I64, U32, F32, U32, F64, I64, F32]:
         return (
             self.root,
             self.inner,
@@ -184,9 +186,9 @@ def _walk(
     out: F64,
     root: I64,
     inner: I64,
-    column: I32,
+    column: U32,
     threshold: F32,
-    child: I32,
+    child: U32,
     leaf_value: F64,
     source: I64,
     missing: F32,
@@ -197,15 +199,17 @@ def _walk(
         end = min(begin + BLOCK, len(inputs))
         _copy(inputs, begin, end, source, missing, rows)
         for t in range(len(root)):
-            first, leaf = root[t], inner[t]
+            # Numbers without a sign: what may be negative is looked at at every step, whether it counts from the end.
+            first, leaf = np.uint32(root[t]), np.uint32(inner[t])
             for i in range(0, end - begin, 4):
                 # Rows past the end are left over from the block before: walked, and not added.
+                one, two, three, four = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
                 a = b = c = d = first
                 while a < leaf or b < leaf or c < leaf or d < leaf:
-                    a = child[2 * a + (rows[i, column[a]] > threshold[a])]
-                    b = child[2 * b + (rows[i + 1, column[b]] > threshold[b])]
-                    c = child[2 * c + (rows[i + 2, column[c]] > threshold[c])]
-                    d = child[2 * d + (rows[i + 3, column[d]] > threshold[d])]
+                    a = child[TWO * a + np.uint32(one[column[a]] > threshold[a])]
+                    b = child[TWO * b + np.uint32(two[column[b]] > threshold[b])]
+                    c = child[TWO * c + np.uint32(three[column[c]] > threshold[c])]
+                    d = child[TWO * d + np.uint32(four[column[d]] > threshold[d])]
                 out[begin + i] += leaf_value[a]
                 if begin + i + 1 < end:
                     out[begin + i + 1] += leaf_value[b]

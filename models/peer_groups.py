@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.features.baskets import Baskets
+from regulars.features.baskets import Baskets, run_starts
 from regulars.features.logs import known_row
 from regulars.features.shop import I32, I64, NONE, Shop, Text
 from regulars.models.catalogue import YEAR
@@ -89,8 +89,12 @@ def peer_groups(
     """
     rows = np.flatnonzero((baskets.time >= baskets.moment - YEAR) & (baskets.customer >= 0))
     product, basket = baskets.product[rows], baskets.basket[rows]
-    customers, at = np.unique(baskets.customer[rows], return_inverse=True)
-    everybody = np.bincount(product, minlength=products) / max(len(np.unique(basket)), 1)
+    everybody = np.bincount(product, minlength=products) / max(len(run_starts(basket)), 1)
+    begins = run_starts(baskets.customer[rows])
+    customers, at = (
+        baskets.customer[rows][begins],
+        np.repeat(np.arange(len(begins)), np.diff(np.append(begins, len(rows)))),
+    )
     words, parts = [], []
     for name in BY:
         codes = words_of_customers(shop, name, customers.astype(np.int32), baskets.moment, undated=undated)
@@ -110,12 +114,13 @@ def peer_groups(
 
 
 def _lifts(group: I32, product: I32, basket: I64, groups: int, everybody: F64, on_sale: NDArray[np.bool_]) -> Lifts:
-    """The lifts of groups from purchases, one row for each basket and product."""
+    """The lifts of groups from purchases, one row for each basket and product, basket by basket."""
     products = len(everybody)
-    keys, times = np.unique(group.astype(np.int64) * products + product, return_counts=True)
+    counts = np.bincount(group.astype(np.int64) * products + product, minlength=groups * products)
+    keys = np.flatnonzero(counts)
+    times = counts[keys]
     owner, held = keys // products, (keys % products).astype(np.int32)
-    each = np.unique(np.stack([group, basket]), axis=1)[0]
-    baskets = np.bincount(each, minlength=groups)
+    baskets = np.bincount(group[run_starts(basket)], minlength=groups)
     share = (times + DRAWN * everybody[held]) / (baskets[owner] + DRAWN)
     sold = np.flatnonzero(on_sale[held])
     top = ranked(owner[sold], groups, (share[sold],), held[sold], SHOWN)

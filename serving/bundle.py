@@ -188,6 +188,14 @@ def bundle_files(bundle: Bundle) -> dict[str, bytes]:
     return _files(bundle)
 
 
+def bundle_digest(bundle: Bundle) -> str:
+    """A hash of all that a bundle's folder holds."""
+    digest = hashlib.sha256()
+    for name, content in sorted(_files(bundle).items()):
+        digest.update(name.encode() + b"\0" + content)
+    return digest.hexdigest()
+
+
 def bundle_of(files: Mapping[str, bytes], settings: Settings | None = None) -> Bundle:
     """The bundle of what `bundle_files` gave; settings as `load_bundle` takes them."""
     return _bundle(files, settings)
@@ -334,8 +342,5 @@ def _version(name: str) -> str:
 
 
 def _own_version(bundle: Bundle) -> str:
-    digest = hashlib.sha256()
-    for name, content in sorted(_files(bundle).items()):
-        digest.update(name.encode() + b"\0" + content)
     day = str(as_datetime(np.array([bundle.trained_as_of]))[0])[:10]
-    return f"{day}-{digest.hexdigest()[:8]}"
+    return f"{day}-{bundle_digest(bundle)[:8]}"

@@ -109,7 +109,6 @@ class Predictor:
 
     def score(self, shop: Shop, as_of: int, *, top: int | None = None, **options: Any) -> pd.DataFrame:
         """Scores of a shop's customers by this bundle; `options` are those of `scoring.score`."""
-        bundle, features = self.bundle, self.bundle.feature_list()
         if absent := self.lacking(shop):
             warnings.warn(
                 f"the models were fitted with {', '.join(absent)}, which was not given; it is taken as nothing having "
@@ -117,6 +116,11 @@ class Predictor:
                 NotGivenWarning,
                 stacklevel=3,
             )
+        return self.rows(shop, as_of, top=top, **options)
+
+    def rows(self, shop: Shop, as_of: int, *, top: int | None = None, **options: Any) -> pd.DataFrame:
+        """As `score`, without a word of what was not given: for who has told it already."""
+        bundle, features = self.bundle, self.bundle.feature_list()
         return score(
             in_which_nothing_happened(shop, features),
             bundle.models,

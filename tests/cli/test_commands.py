@@ -97,6 +97,22 @@ def test_csv_scores_are_the_parquet_ones(give: Give, trained: Path, tmp_path: Pa
     assert {name for name in LISTS if text[name].str.startswith("[").all()} == set(LISTS)
 
 
+def test_a_folder_of_scores_is_the_file(give: Give, trained: Path, tmp_path: Path) -> None:
+    said = [give("score", "shop", "--out", tmp_path / name, "--top", "2", at=trained) for name in ("s.parquet", "s")]
+    assert [one.code for one in said] == [0, 0]
+    assert said[1].out.replace(str(tmp_path / "s"), "") == said[0].out.replace(str(tmp_path / "s.parquet"), "")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "s"), pd.read_parquet(tmp_path / "s.parquet"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "s.parquet"]
+    early = give("score", "shop", "--out", tmp_path / "none", "--as-of", "1999-01-01", at=trained)
+    assert early.code == 1
+    assert "no customer was known before 1999-01-01; the first order line is of" in early.err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/notes.txt").touch()
+    said_no = give("score", "shop", "--out", tmp_path / "mine", at=trained)
+    assert said_no.code == 2
+    assert "holds no parts" in said_no.err
+
+
 def test_a_model_is_named_in_four_ways(give: Give, trained: Path, tmp_path: Path) -> None:
     champion = trained / "champion"
     ways = {
