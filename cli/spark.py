@@ -15,9 +15,9 @@ from regulars.cli.place import OnSpark, Place
 from regulars.features.database import Database
 
 if TYPE_CHECKING:
+    from regulars.features.sample import Sample
     from regulars.features.settings import Settings
     from regulars.features.spark_groups import Survey
-    from regulars.features.spark_sample import Sample
     from regulars.serving.bundle import Bundle
 
 

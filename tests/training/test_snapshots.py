@@ -26,9 +26,9 @@ from regulars.features.asof import Moments
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, MONEY, Shop, as_time
+from regulars.models.hazard_rows import FURTHER_DAYS
 from regulars.training.labels import Outcomes
 from regulars.training.snapshots import (
-    FURTHER_DAYS,
     SNAPSHOTS_AT_MOST,
     TrainingSet,
     customers_at,
