@@ -184,6 +184,12 @@ def complaint_days_decayed_90d(past: Past) -> Values:
     return past.support.decayed("complaint_waited", days(90)) / DAY
 
 
+@support_load.feature(unit="complaints", empty="0", needs=("support.ticket_id", "support.is_complaint"))
+def slow_complaints_decayed_90d(past: Past) -> Values:
+    """Complaints that took more than 3 days to close, each halved for every 90 days since."""
+    return past.support.decayed("slow_complaint", days(90))
+
+
 @support_load.feature(unit="events", empty="0")
 def bad_experiences_decayed_90d(past: Past) -> Values:
     """Complaints, reopened tickets and ratings of 1 or 2, each halved for every 90 days since."""

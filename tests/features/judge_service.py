@@ -184,6 +184,12 @@ def complaint_days_decayed_90d(k: Known) -> float:
 
 
 @verdict
+def slow_complaints_decayed_90d(k: Known) -> float:
+    told = closings_as_told(k)
+    return sum(half((k.t - time) / (90 * DAY)) for time, took, complained in told if complained and took > 3 * DAY)
+
+
+@verdict
 def bad_experiences_decayed_90d(k: Known) -> float:
     # One row may be bad in two ways; it is one experience.
     complaints = {id(row) for row in k.complaints()}
