@@ -186,6 +186,18 @@ def test_what_is_known_fills_up_where_little_pushed() -> None:
     ]
 
 
+def test_that_nobody_needed_support_is_no_reason_to_leave() -> None:
+    table = row(days_since_last_order=30.0, orders_total=2.0, tickets_total=0.0)
+    last = "last order 30 days ago; 2 orders so far"
+
+    assert churn_reasons(table, table.names, np.array([[0.1, 0.0, -0.4]]), 2) == [
+        ["never needed support (lowers the risk)", f"{last} (raises the risk)"]
+    ]
+    # Where it pushes up it gives way; the gap is filled by what is known.
+    assert churn_reasons(table, table.names, np.array([[0.1, 0.0, 0.4]]), 1) == [[f"{last} (raises the risk)"]]
+    assert "never needed support" in churn_reasons(table, table.names, np.array([[0.1, 0.0, 0.0]]), 2)[0]
+
+
 def test_counts_in_words() -> None:
     assert [count(1, "day"), count(2, "day"), count(0, "reply", "replies"), count(1234.4, "day")] == [
         "1 day",
