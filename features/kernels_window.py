@@ -48,6 +48,18 @@ def running_largest(start: I64, value: I64) -> I64:
 
 
 @njit(cache=True, nogil=True)
+def growth(start: I64, total: I64) -> I64:
+    """At each row: by how much a running total is more than at the key's previous row; it begins at 0."""
+    found = np.empty(len(total), np.int64)
+    for key in range(len(start) - 1):
+        before = np.int64(0)
+        for i in range(start[key], start[key + 1]):
+            found[i] = total[i] - before
+            before = total[i]
+    return found
+
+
+@njit(cache=True, nogil=True)
 def running_nth_latest(start: I64, time: I64, nth: int, never: int) -> I64:
     """At each row: the time of the key's `nth` latest event so far, `never` where there are fewer."""
     found = np.empty(len(time), np.int64)

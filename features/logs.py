@@ -38,6 +38,9 @@ Columns = dict[str, NDArray[np.integer] | NDArray[np.bool_]]
 SUPPORT = ("event", "ticket", "minutes", "satisfaction", "complaint", "opened", "reopened", "rated", "outside")
 CONTACTS = ("cost", "play")
 ADVOCACY = ("referral", "review", "rating", "rated", "case_study")
+HANDLING = ("complained", "bad", "waited", "complaint_waited", "slow_complaint")
+SLOW_DAYS = 3
+"""A complaint that is closed later than so many days after it came was handled slowly."""
 ANSWER_DAYS = 14
 """An order within so many days of a contact answers it."""
 
@@ -80,7 +83,7 @@ class Logs:
     def support(self) -> EventLog:
         """Support events, with the state of their tickets."""
         if self.shop.support is None:
-            return EventLog.empty(self.keys, (*SUPPORT, *COLUMNS, "complained", "bad"))
+            return EventLog.empty(self.keys, (*SUPPORT, *COLUMNS, *HANDLING))
         return support_log(self.shop.support, self.keys)
 
     @lazy
@@ -274,7 +277,10 @@ def support_log(rows: SupportEvents, keys: int) -> EventLog:
     """Support events, with the state of the customer's tickets after each (see `tickets`).
 
     Further columns: `complained` (1 on the first known complaint of each ticket, and on each outside tickets), `bad`
-    (1 on such a complaint, a reopening, a rating of 1 or 2), `outside` (minutes outside tickets).
+    (1 on such a complaint, a reopening, a rating of 1 or 2), `outside` (minutes outside tickets), `waited` (by how much
+    the row makes the time from opening tickets to closing them more; that is a closing, or a correction of one),
+    `complaint_waited` (the same of tickets that are known to be complaints by then), `slow_complaint` (1 where that is
+    more than `SLOW_DAYS`).
     """
     columns: Columns = {
         "event": rows.event,
@@ -294,5 +300,11 @@ def support_log(rows: SupportEvents, keys: int) -> EventLog:
     complained = log.first_of("ticket", "complaint", negative=1)
     badly_rated = log.columns["rated"] * (log.columns["satisfaction"] <= 2)
     bad = np.sign(badly_rated + complained + log.columns["reopened"])
-    log.columns.derive(**dict(zip(COLUMNS, states, strict=True)), complained=complained, bad=bad)
+    made = log.columns
+    made.derive(**dict(zip(COLUMNS, states, strict=True)), complained=complained, bad=bad)
+    made.derive(
+        waited=lambda: kernels_window.growth(log.start, made["resolution"]),
+        complaint_waited=lambda: made["waited"] * (log.running_same("ticket", "complaint") > 0),
+        slow_complaint=lambda: (made["complaint_waited"] > days(SLOW_DAYS)).astype(np.int64),
+    )
     return log

@@ -41,6 +41,10 @@ COLUMNS = {
 }
 """Themes of columns that are told apart from their family, or made by a model; 'interval' is not told."""
 WINDOW = re.compile(r"_\d+d$")
+NO_SUPPORT = "never needed support"
+"""Told as what lowers the risk, or as what is known; that nothing happened is no bad experience."""
+LONG_WAIT_DAYS = 3.0
+"""Days that a ticket was open from which on they are told."""
 UNNOTICED = 0.02
 """A push on the log odds too small to be called one."""
 
@@ -84,7 +88,7 @@ def _sentences(row: Row, ranked: list[tuple[str, float]], top: int) -> list[str]
     found: dict[str, str] = {}
     for theme, push in [*ranked, *((theme, 0.0) for theme in SENTENCES)]:
         text = SENTENCES[theme](row) if theme in SENTENCES else _own(theme, row)
-        if text and text not in found:
+        if text and text not in found and not (text == NO_SUPPORT and push >= UNNOTICED):
             found[text] = _effect(push)
         if len(found) >= top:
             break
@@ -216,14 +220,17 @@ def _support(row: Row) -> str:
     opened, age = _value(row, "tickets_open"), _value(row, "oldest_open_ticket_days")
     if opened and age is not None:
         return f"{count(opened, 'ticket')} open for {count(age, 'day')}"
-    bad = _value(row, "days_since_bad_experience")
+    bad, took = _value(row, "days_since_bad_experience"), _value(row, "last_resolution_days")
+    waited = f"; the last ticket took {count(took, 'day')}" if took is not None and took >= LONG_WAIT_DAYS else ""
     if bad is not None:
-        return f"a complaint, reopened ticket or bad rating {count(bad, 'day')} ago"
+        return f"a complaint, reopened ticket or bad rating {count(bad, 'day')} ago{waited}"
     tickets, satisfaction = _value(row, "tickets_total"), _value(row, "satisfaction")
+    if tickets is None:
+        return ""  # no support table: nobody knows
     if not tickets:
-        return "never needed support"
+        return NO_SUPPORT
     rated = f", satisfaction {satisfaction:.1f} of 5" if satisfaction is not None else ""
-    return f"{count(tickets, 'support ticket')} so far{rated}"
+    return f"{count(tickets, 'support ticket')} so far{rated}{waited}"
 
 
 def _contacts(row: Row) -> str:

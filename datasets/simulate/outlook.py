@@ -28,7 +28,7 @@ AS_PLANNED, CONTACTED, ALONE = range(3)
 """What may come of campaigns: as planned; contacted at the moment, and none afterwards; none at all."""
 
 
-class _Days(NamedTuple):
+class Days(NamedTuple):
     """The calendar of the horizon."""
 
     day_of_year: Ints
@@ -36,7 +36,7 @@ class _Days(NamedTuple):
     yearly: Floats
 
 
-class _Campaigns(NamedTuple):
+class Campaigns(NamedTuple):
     """Planned campaigns of the horizon: days from the moment, and (campaigns, customers) whom they reach."""
 
     after: Ints
@@ -83,24 +83,26 @@ def no_order_if_active(world: World, state: State, day: int, agenda: Agenda) -> 
     """
     asked = np.flatnonzero((world.traits.sign_up_day < day) & ~state.announced)
     found = np.where(state.announced, 1.0, np.full((3, len(state.announced)), np.nan))
-    campaigns, tickets = _coming_contacts(world, state, day), _open_tickets(world, agenda, day)
-    _foretell(world.rules, world.people, _coming_days(world, day), campaigns, tickets, state, day, asked, found)
+    campaigns, tickets = coming_contacts(world, state, day), _open_tickets(world, agenda, day)
+    _foretell(world.rules, world.people, coming_days(world, day), campaigns, tickets, state, day, asked, found)
     return found
 
 
-def _coming_days(world: World, day: int) -> _Days:
+def coming_days(world: World, day: int) -> Days:
+    """The calendar of the horizon from a day on."""
     window, calendar = slice(day, day + world.rules.horizon_days), world.calendar
-    return _Days(calendar.day_of_year[window], calendar.weekly[window], calendar.yearly[window])
+    return Days(calendar.day_of_year[window], calendar.weekly[window], calendar.yearly[window])
 
 
-def _coming_contacts(world: World, state: State, day: int) -> _Campaigns:
+def coming_contacts(world: World, state: State, day: int) -> Campaigns:
+    """The planned campaigns of the horizon, and whom they reach if no order comes."""
     plan = world.plan
     after = np.flatnonzero(world.campaign[day : day + world.rules.horizon_days] >= 0)
     reached = np.zeros((len(after), len(world.traits)), dtype=np.bool_)
     for row, at in enumerate(after):
         campaign = int(world.campaign[day + at])
         reached[row] = qualify(world, state, campaign, day + int(at)) & plan.drawn[campaign] & ~plan.held_out[campaign]
-    return _Campaigns(after, reached)
+    return Campaigns(after, reached)
 
 
 def _open_tickets(world: World, agenda: Agenda, day: int) -> _Tickets:
@@ -113,8 +115,8 @@ def _open_tickets(world: World, agenda: Agenda, day: int) -> _Tickets:
 def _foretell(
     rules: Rules,
     people: People,
-    days: _Days,
-    campaigns: _Campaigns,
+    days: Days,
+    campaigns: Campaigns,
     tickets: _Tickets,
     state: State,
     day: int,
@@ -129,7 +131,7 @@ def _foretell(
     stays, stages, decay = np.empty((2, horizon)), np.empty((2, horizon)), np.empty((2, horizon))
     for i in asked:
         person = Person(rate[i], shape[i], season[i], leave[i], effect[i], birthday[i])
-        _see_contacts(rules, campaigns, i, state.last_contact[i] - day, contact)
+        see_contacts(rules, campaigns, i, state.last_contact[i] - day, contact)
         _see_grudges(rules, tickets, i, grudges[i], grudge)
         for at in range(horizon):
             no_accessory[at] = 1 - accessory_order_probability(rules, gadget_day[i], day + at)
@@ -153,7 +155,7 @@ def _foretell(
 
 
 @compiled
-def _see_contacts(rules: Rules, campaigns: _Campaigns, i: int, last: int, contact: Bools) -> None:
+def see_contacts(rules: Rules, campaigns: Campaigns, i: int, last: int, contact: Bools) -> None:
     """Under whose effect each day of a future is; `last` is the last contact before, in days from the moment."""
     planned, campaign = last, 0
     for at in range(rules.horizon_days):

@@ -7,6 +7,7 @@ ticket, which well or badly handled changes the risk of leaving.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import exp
 from typing import Any
@@ -64,8 +65,12 @@ class History:
     announced: Bools
 
 
-def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
+def run(
+    world: World, rng: Generator, *, with_outlooks: bool = True, watch: Callable[[State, int], None] | None = None
+) -> History:
     """All days of the parameters, with or without the true probabilities at the parameters' moments.
+
+    `watch` is shown the state at the start of each day, which it must not change.
 
     Orders: customer, time, place (0 for a customer's first), is_accessory (an order for the accessory alone),
     has_gadget, has_accessory, campaign (under whose effect, or -1). Cases: customer, order (row of orders), opened,
@@ -78,6 +83,8 @@ def run(world: World, rng: Generator, *, with_outlooks: bool = True) -> History:
     moments = set(world.parameters.moments) if with_outlooks else set()
     n_orders = 0
     for day in range(world.parameters.days):
+        if watch is not None:
+            watch(state, day)
         if day in moments:
             found = outlook(world, state, day, agenda)
             if world.parameters.contract:

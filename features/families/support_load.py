@@ -172,6 +172,30 @@ def resolution_days_365d(past: Past) -> Values:
     return _mean_days(past.support.grown("resolution", days(365)), past.support.grown("closings", days(365)))
 
 
+@support_load.feature(unit="days", empty="0", needs=("support.ticket_id",))
+def waited_days_decayed_90d(past: Past) -> Values:
+    """Days that they waited for tickets to be closed, each wait halved for every 90 days since."""
+    return past.support.decayed("waited", days(90)) / DAY
+
+
+@support_load.feature(unit="days", empty="0", needs=("support.ticket_id", "support.is_complaint"))
+def complaint_days_decayed_90d(past: Past) -> Values:
+    """Days that they waited for complaints to be closed, each wait halved for every 90 days since."""
+    return past.support.decayed("complaint_waited", days(90)) / DAY
+
+
+@support_load.feature(unit="complaints", empty="0", needs=("support.ticket_id", "support.is_complaint"))
+def slow_complaints_decayed_90d(past: Past) -> Values:
+    """Complaints that took more than 3 days to close, each halved for every 90 days since."""
+    return past.support.decayed("slow_complaint", days(90))
+
+
+@support_load.feature(unit="events", empty="0")
+def bad_experiences_decayed_90d(past: Past) -> Values:
+    """Complaints, reopened tickets and ratings of 1 or 2, each halved for every 90 days since."""
+    return past.support.decayed("bad", days(90))
+
+
 def _mean_days(time: I64, count: I64) -> F64:
     """`time / count` in days; missing where the count did not grow, as when a correction took back an earlier one."""
     return where(count > 0, ratio(time, count) / DAY, np.nan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import nan
 
 from tests.features.judge import YEAR, margin, margin_total, orders_per_month
-from tests.features.known import Known
+from tests.features.known import Known, Ticket
 from tests.features.strategies import Word
 from tests.features.verdicts import half, over, verdict
 
@@ -170,6 +170,46 @@ def first_reply_days_365d(k: Known) -> float:
 def resolution_days_365d(k: Known) -> float:
     now, then = ([took for ticket in known.tickets() for _, took in ticket.taken] for known in (k, k.earlier(YEAR)))
     return mean_of_the_new(now, then)
+
+
+@verdict
+def waited_days_decayed_90d(k: Known) -> float:
+    return sum(took * half((k.t - time) / (90 * DAY)) for time, took, _ in closings_as_told(k)) / DAY
+
+
+@verdict
+def complaint_days_decayed_90d(k: Known) -> float:
+    told = closings_as_told(k)
+    return sum(took * half((k.t - time) / (90 * DAY)) for time, took, complained in told if complained) / DAY
+
+
+@verdict
+def slow_complaints_decayed_90d(k: Known) -> float:
+    told = closings_as_told(k)
+    return sum(half((k.t - time) / (90 * DAY)) for time, took, complained in told if complained and took > 3 * DAY)
+
+
+@verdict
+def bad_experiences_decayed_90d(k: Known) -> float:
+    # One row may be bad in two ways; it is one experience.
+    complaints = {id(row) for row in k.complaints()}
+    return sum(
+        half((k.t - row.time) / (90 * DAY))
+        for row in k.support
+        if id(row) in complaints or row.event == "reopened" or row.satisfaction in (1, 2)
+    )
+
+
+def closings_as_told(k: Known) -> list[tuple[int, int, bool]]:
+    """Each row that told of a closing or corrected one: its time, by how much, and whether it is a complaint's."""
+    found = []
+    for place, row in enumerate(k.support):
+        if row.ticket != NONE:
+            known = [other for other in k.support[: place + 1] if other.ticket == row.ticket]
+            now, before = (sum(took for _, took in Ticket(row.ticket, rows).taken) for rows in (known, known[:-1]))
+            if now != before:
+                found.append((row.time, now - before, any(other.complaint == 1 for other in known)))
+    return found
 
 
 def mean_of_the_new(now: list[int], then: list[int]) -> float:

@@ -94,6 +94,20 @@ def test_a_complaint_counts_once_a_ticket_and_each_time_outside() -> None:
     assert log.columns["bad"].tolist() == [1, 0, 1, 1, 1, 0]
 
 
+def test_waits_are_dated_where_they_end_and_corrected_where_they_turn_out_longer() -> None:
+    given = [
+        Work(0, "opened", day(1), day(1), 0, complaint=1),
+        Work(0, "closed", day(4) + 1, day(4) + 1, 0),
+        Work(0, "opened", day(4), day(5), 1),
+        Work(0, "closed", day(6), day(7), 1),
+        Work(0, "reopened", day(2), day(8), 1),  # known late: the ticket was waiting since day 2
+    ]
+    log = Logs(shop_of(rows(support=given)), SETTINGS).support
+    assert (log.columns["waited"] // DAY).tolist() == [0, 3, 0, 2, 2]
+    assert (log.columns["complaint_waited"] // DAY).tolist() == [0, 3, 0, 0, 0]
+    assert log.columns["slow_complaint"].tolist() == [0, 1, 0, 0, 0]  # a microsecond more than three days
+
+
 def test_who_is_held_out_heard_nothing() -> None:
     logs = Logs(shop_of(rows(contacts=[Sent(0, day(1), day(1)), Sent(0, day(2), day(2), held_out=1)])), SETTINGS)
     assert len(logs.contacts) == 1

@@ -124,7 +124,19 @@ def test_every_feature_is_told_under_a_theme_that_has_a_sentence() -> None:
             {"tickets_total": 2.0, "satisfaction": 4.25},
             "2 support tickets so far, satisfaction 4.2 of 5",
         ),
+        (
+            "support_load",
+            {"tickets_total": 1.0, "days_since_bad_experience": 12.0, "last_resolution_days": 9.2},
+            "a complaint, reopened ticket or bad rating 12 days ago; the last ticket took 9 days",
+        ),
+        (
+            "support_load",
+            {"tickets_total": 1.0, "last_resolution_days": 3.0},
+            "1 support ticket so far; the last ticket took 3 days",
+        ),
+        ("support_load", {"tickets_total": 1.0, "last_resolution_days": 2.9}, "1 support ticket so far"),
         ("support_load", {"tickets_total": 0.0}, "never needed support"),
+        ("support_load", {}, ""),
         ("contacts", {"days_since_contact": np.nan}, "never contacted"),
         (
             "contacts",
@@ -164,14 +176,26 @@ def test_strongest_themes_first_with_their_direction() -> None:
 def test_what_is_known_fills_up_where_little_pushed() -> None:
     table = row(days_since_last_order=30.0, orders_total=2.0)
 
-    # No contacts and no tickets are on record; nothing is said twice.
+    # No contacts are on record, and of support there is no table; nothing is said twice.
     assert churn_reasons(table, ("interval",), np.ones((1, 1)), 3) == [
         [
             "last order 30 days ago; 2 orders so far",
-            "never needed support",
             "the shop's season at this time of the year",
+            "never contacted",
         ]
     ]
+
+
+def test_that_nobody_needed_support_is_no_reason_to_leave() -> None:
+    table = row(days_since_last_order=30.0, orders_total=2.0, tickets_total=0.0)
+    last = "last order 30 days ago; 2 orders so far"
+
+    assert churn_reasons(table, table.names, np.array([[0.1, 0.0, -0.4]]), 2) == [
+        ["never needed support (lowers the risk)", f"{last} (raises the risk)"]
+    ]
+    # Where it pushes up it gives way; the gap is filled by what is known.
+    assert churn_reasons(table, table.names, np.array([[0.1, 0.0, 0.4]]), 1) == [[f"{last} (raises the risk)"]]
+    assert "never needed support" in churn_reasons(table, table.names, np.array([[0.1, 0.0, 0.0]]), 2)[0]
 
 
 def test_counts_in_words() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 
@@ -23,10 +24,13 @@ from tests.training.shops import (
 )
 
 from regulars.features.asof import Moments
+from regulars.features.families import FAMILIES
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, MONEY, Shop, as_time
+from regulars.features.table import FeatureTable
 from regulars.models.hazard_rows import FURTHER_DAYS
+from regulars.models.order_time import OrderTimeModel
 from regulars.training.labels import Outcomes
 from regulars.training.snapshots import (
     SNAPSHOTS_AT_MOST,
@@ -311,3 +315,32 @@ def test_row_order_does_not_matter(shop: Shop) -> None:
     assert told(training_set(Logs(other, how), until, how), other) == told(
         training_set(Logs(shop, how), until, how), shop
     )
+
+
+def test_a_shop_without_a_support_table_loses_the_support_features_and_nothing_else() -> None:
+    frames, settings = frames_of(customers=120), settings_of()
+    whole = training_set(Logs(read(frames), settings), as_time(CUTOFF), settings)
+    bare = training_set(
+        Logs(read({name: frame for name, frame in frames.items() if name != "support"}), settings),
+        as_time(CUTOFF),
+        settings,
+    )
+    names = {
+        feature.name
+        for family in FAMILIES
+        for feature in family.features(settings.features.windows_days)
+        if any(need.split(".")[0] == "support" for need in feature.needs)
+    }
+    kept = [place for place, name in enumerate(whole.table.names) if name not in names]
+
+    assert len(names) > 40
+    assert bare.table.names == tuple(whole.table.names[place] for place in kept)
+    np.testing.assert_array_equal(bare.table.values, whole.table.values[:, kept])
+    left = dataclasses.replace(whole.table, names=bare.table.names, values=whole.table.values[:, kept])
+    np.testing.assert_array_equal(churn_of(bare, bare.table), churn_of(whole, left))
+
+
+def churn_of(rows: TrainingSet, table: FeatureTable) -> np.ndarray:
+    """What a model learns from a table with the labels of a training set, and says of its customers."""
+    model = OrderTimeModel(rounds=5, least_rows=20).fit(table, rows.orders)
+    return np.asarray(model.predict_proba(table)[:, 1])
