@@ -23,7 +23,7 @@ def test_without_a_cancellation_it_is_refused_and_says_what_to_do(give: Give, tr
         assert said.code == 1
         assert "customers.left_at: no cancellation is known before 2025-06-30" in said.err
         assert "set [churn] by = 'orders'" in said.err
-    assert "no cancellation is known" in give("check", "shop", at=tmp_path).out
+    assert "no cancellation is known" in give("check", "shop", at=tmp_path).err
 
 
 def test_check_thinks_of_contracts_where_many_have_left(give: Give, trained: Path, tmp_path: Path) -> None:
