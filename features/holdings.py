@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from regulars.features.baskets import Baskets
+from regulars.features.kernels import sort
 from regulars.features.plain import rows_by_key
 from regulars.features.shop import I32, I64, NONE
 
@@ -51,7 +52,7 @@ def _first_times(holder: I64, product: I32, time: I64, products: int, most: int)
             size = begin
             continue
         if not rising:
-            out_product[begin:size] = np.sort(out_product[begin:size])
+            sort(out_product[begin:size])
         for i in range(begin, size):
             out_time[i] = first[out_product[i]]
             out_holder[i] = holders

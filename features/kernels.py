@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from regulars.features.shop import DAY, I64, NEVER
+from regulars.features.shop import DAY, I32, I64, NEVER
 
 F64 = NDArray[np.float64]
 
@@ -175,8 +175,8 @@ def count_after(first: I64, end: I64, time: I64, since: I64) -> I64:
 
 
 @njit(cache=True, nogil=True)
-def sort(values: I64) -> None:
-    """Sorts in place (Shell's method): NumPy's sort takes four seconds to compile, and these are a few dozen values."""
+def sort(values: I64 | I32) -> None:
+    """Sorts in place (Shell's method): NumPy's sort takes four seconds to compile, and these are mostly a few dozen."""
     gap = 1
     while gap < len(values) // 3:
         gap = 3 * gap + 1

@@ -48,7 +48,8 @@ def _merge(matrix: NDArray[np.int64], rows: I64, spare: I64, first: int, end: in
             middle, high = min(low + width, end), min(low + 2 * width, end)
             if middle >= high or not _before(matrix, rows[middle], rows[middle - 1]):
                 continue  # in order already
-            spare[low:middle] = rows[low:middle]
+            for place in range(low, middle):
+                spare[place] = rows[place]
             i, j, k = low, middle, low
             while i < middle:
                 if j < high and _before(matrix, rows[j], spare[i]):

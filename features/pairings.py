@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from regulars.features.baskets import Baskets
 from regulars.features.holdings import Holdings, count_partners, customer_holdings
+from regulars.features.kernels import sort
 from regulars.features.shop import DAY, I32, I64
 
 F64 = NDArray[np.float64]
@@ -123,7 +124,8 @@ def _pairs(held: Holdings, low: int, high: int, least: int) -> I64:
         if held.product_start[a + 1] - held.product_start[a] < least:
             continue
         met = count_partners(a, held, low, high, counts, touched)
-        for b in np.sort(touched[:met]):
+        sort(touched[:met])
+        for b in touched[:met]:
             if counts[b] >= least:
                 if size == room:
                     wider = np.empty((3, 2 * room), dtype=np.int64)
@@ -158,7 +160,8 @@ def _delays(held: Holdings, low: int, high: int, first: I64, second: I64, suppor
         room = 0
         for pair in range(begin, end):
             place[second[pair]] = -1
-            some = np.sort(delays[room : room + support[pair]])
+            some = delays[room : room + support[pair]]
+            sort(some)
             room += support[pair]
             for k in range(len(quantiles)):
                 out[pair, k] = some[min(int(quantiles[k] * len(some)), len(some) - 1)]

@@ -46,7 +46,8 @@ _OPEN, _UNANSWERED = range(2)  # lists of tickets of which the oldest is wanted
 
 @njit(cache=True, nogil=True)
 def _begin(state: I64) -> None:
-    state[:] = 0
+    for k in range(_STATES):
+        state[k] = 0
     state[_CLOSED_AT] = NEVER
     state[_REPLIED_AT] = NEVER
     state[_LATEST] = NEVER
@@ -94,7 +95,8 @@ def _move(state: I64, was: I64, row: int, previous: I64, dated: I64) -> bool:
     """Moves a ticket by the event in `row`; fills `was` with what it was before. Returns whether the event was late."""
     if previous[row] < 0:
         _begin(state)
-    was[:] = state
+    for k in range(_STATES):
+        was[k] = state[k]
     late = bool(dated[row] < state[_LATEST])
     if late:
         _tell_again(state, row, previous, dated)
@@ -157,6 +159,22 @@ def _later(at: int, states: I64, one: int, other: int) -> bool:
     return bool(this > than or (this == than and one > other))
 
 
+# Loops and no array arithmetic here: that takes seconds to compile.
+@njit(cache=True, nogil=True)
+def _add(sums: I64, state: I64, was: I64) -> None:
+    for k in range(_SUMS):
+        sums[k] += state[k] - was[k]
+
+
+@njit(cache=True, nogil=True)
+def _write(columns: I64, row: int, sums: I64, oldest: I64, last: I64, states: I64) -> None:
+    for k in range(_SUMS):
+        columns[k, row] = sums[k]
+    columns[5, row], columns[7, row] = oldest[0], oldest[1]
+    columns[6, row] = states[last[0], _LAST_TAKEN] if last[0] >= 0 else -1
+    columns[8, row] = states[last[1], _LAST_WAIT] if last[1] >= 0 else -1
+
+
 @njit(cache=True, nogil=True)
 def ticket_columns(start: I64, ticket: I64, event: I64, time: I64, previous: I64, tickets: int) -> I64:
     """The state of each customer's tickets after each support event.
@@ -175,16 +193,19 @@ def ticket_columns(start: I64, ticket: I64, event: I64, time: I64, previous: I64
     columns = np.empty((9, len(time)), np.int64)
     states, was = np.zeros((tickets, _STATES), np.int64), np.zeros(_STATES, np.int64)
     held, place = np.empty((2, tickets), np.int64), np.full((2, tickets), -1)
-    sums, (count, oldest, last) = np.zeros(_SUMS, np.int64), np.zeros((3, 2), np.int64)
+    sums, count = np.zeros(_SUMS, np.int64), np.zeros(2, np.int64)
+    oldest, last = np.zeros(2, np.int64), np.zeros(2, np.int64)
     dated = time * 8 + event
     for key in range(len(start) - 1):
-        sums[:], count[:], oldest[:], last[:] = 0, 0, NEVER, -1
+        sums.fill(0)
+        for which in range(2):
+            count[which], oldest[which], last[which] = 0, NEVER, -1
         for i in range(start[key], start[key + 1]):
             one = int(ticket[i])
             if one >= 0:
                 state = states[one]
                 late = _move(state, was, i, previous, dated)
-                sums += state[:_SUMS] - was[:_SUMS]
+                _add(sums, state, was)
                 for which in range(2):
                     count[which] = _keep(held[which], count[which], place[which], one, _belongs(which, state))
                     if _belongs(which, was) and was[_SINCE] == oldest[which]:
@@ -196,10 +217,7 @@ def ticket_columns(start: I64, ticket: I64, event: I64, time: I64, previous: I64
                         last[which] = _last_of(at, start[key], i + 1, ticket, states)
                     elif state[at] != was[at] and (last[which] < 0 or _later(at, states, one, last[which])):
                         last[which] = one
-            columns[:_SUMS, i] = sums
-            columns[5, i], columns[7, i] = oldest
-            columns[6, i] = states[last[0], _LAST_TAKEN] if last[0] >= 0 else -1
-            columns[8, i] = states[last[1], _LAST_WAIT] if last[1] >= 0 else -1
+            _write(columns, i, sums, oldest, last, states)
         for which in range(2):
             for k in range(count[which]):
                 place[which, held[which, k]] = -1

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features.baskets import Baskets
+from regulars.features.kernels import sort
 from regulars.features.shop import I32, I64
 from regulars.models.candidate_sources import Flags, Limits, ShopPart, Workspace, meet_others
 from regulars.models.catalogue import Catalogue
 from regulars.models.factors import Factors, fit_of, place
-from regulars.models.neighbours import Pool, nth_smallest
+from regulars.models.neighbours import Pool
 from regulars.models.own_history import (
     AFTER,
     ALIKE,
@@ -52,6 +53,7 @@ from regulars.models.own_history import (
 )
 from regulars.models.peer_groups import Lifts, PeerGroups
 from regulars.models.product_links import Links
+from regulars.models.selection import largest
 from regulars.models.shelves import Shelves
 
 F32 = NDArray[np.float32]
@@ -125,12 +127,7 @@ class Candidates:
 @numba.njit(cache=True, nogil=True)
 def _choose(score: F64, usable: I64, most: int, chosen: Flags, out: I32, size: int) -> int:
     """Mark the `most` best of `usable`, ties by product, and append them to `out`; returns its new size."""
-    if len(usable) > most:
-        worse = -score[usable]
-        last = nth_smallest(worse, most)
-        usable = np.sort(usable[worse <= last])
-        usable = usable[np.argsort(-score[usable], kind="mergesort")[:most]]
-    for p in usable:
+    for p in largest(score, usable, most) if len(usable) > most else usable:
         chosen[p] = True
         out[size] = p
         size += 1
@@ -160,16 +157,18 @@ def _usable_near(near: F64, times: F64, on_sale: Flags) -> I64:
 
 
 @numba.njit(cache=True, nogil=True)
-def _choose_all(names: I64, others: I64, shop: ShopPart, limits: Limits, desk: Workspace, out: I32) -> int:
+def _choose_all(
+    names: I64, others: I64, on_sale: Flags, popular: I64, limits: Limits, desk: Workspace, out: I32
+) -> int:
     """Choose the candidates: the customer's own, then of each other source its best new ones; returns how many."""
-    evidence, near, chosen, on_sale = desk.evidence, desk.near, desk.chosen, shop.on_sale
+    evidence, near, chosen = desk.evidence, desk.near, desk.chosen
     own = _usable(evidence[DECAYED], names, on_sale, chosen)
     size = _choose(evidence[DECAYED], own, limits.own, chosen, out, 0)
     size = _choose(near, _usable_near(near, evidence[TIMES], on_sale), limits.near, chosen, out, size)
     for column in (TOGETHER, AFTER, ALIKE, SHELF_POPULAR, GROUP_POPULAR):
         usable = _usable(evidence[column], others, on_sale, chosen)
         size = _choose(evidence[column], usable, limits.linked, chosen, out, size)
-    for p in shop.popular[: limits.popular]:
+    for p in popular[: limits.popular]:
         if evidence[TIMES, p] == 0.0 and not chosen[p]:
             chosen[p] = True
             out[size] = p
@@ -183,12 +182,20 @@ def _lift(p: int, group: int, lifts: Lifts) -> float:
     if group < 0:
         return np.nan
     low, high = lifts.start[group], lifts.start[group + 1]
-    at = low + np.searchsorted(lifts.product[low:high], p)
-    return lifts.lift[at] if at < high and lifts.product[at] == p else 0.0
+    end = high
+    while low < high:
+        middle = (low + high) // 2
+        if lifts.product[middle] < p:
+            low = middle + 1
+        else:
+            high = middle
+    return lifts.lift[low] if low < end and lifts.product[low] == p else 0.0
 
 
 @numba.njit(cache=True, nogil=True)
-def _write(p: int, groups: I32, where: F64, shop: ShopPart, desk: Workspace, out: F32) -> None:
+def _write(
+    p: int, groups: I32, where: F64, shelves: Shelves, lifts: Lifts, factors: Factors, desk: Workspace, out: F32
+) -> None:
     """One candidate's evidence; what only a buyer has is NaN for the others."""
     for column in range(SUMMED):
         out[column] = desk.evidence[column, p]
@@ -196,14 +203,14 @@ def _write(p: int, groups: I32, where: F64, shop: ShopPart, desk: Workspace, out
     if desk.evidence[TIMES, p] == 0.0:
         out[LAST] = out[FIRST] = out[SINCE] = out[GAP] = out[PIECES] = np.nan
     out[SHELF] = out[SHELF_TIMES] = out[SHELF_DAYS] = np.nan
-    if p < len(shop.shelves.of) and shop.shelves.of[p] >= 0:
-        shelf = desk.shelf[shop.shelves.of[p]]
+    if p < len(shelves.of) and shelves.of[p] >= 0:
+        shelf = desk.shelf[shelves.of[p]]
         out[SHELF], out[SHELF_TIMES] = shelf[0], shelf[1]
         if shelf[1] > 0.0:
             out[SHELF_DAYS] = shelf[2]
     for k in range(len(groups)):
-        out[LIFT + k] = _lift(p, groups[k], shop.lifts)
-    out[FIT], out[COSINE] = fit_of(p, where, shop.factors)
+        out[LIFT + k] = _lift(p, groups[k], lifts)
+    out[FIT], out[COSINE] = fit_of(p, where, factors)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -253,16 +260,20 @@ def _collect(
             habits_of(a, z, product, time, basket, revenue, pieces, now, horizon, desk.evidence, out_habits[i])
         some = slice(returned_start[i], returned_start[i + 1])
         own_returns(returned_product[some], returned_pieces[some], desk.evidence)
-        names = np.sort(desk.touched[:own])
-        weights = desk.evidence[OWN][names]
+        names = desk.touched[:own].copy()
+        sort(names)
+        weights = np.empty(own)
+        for j in range(own):
+            weights[j] = desk.evidence[OWN, names[j]]
         met = meet_others(names, weights, groups[i], shop, limits, desk, own)
         begin = size
-        size += _choose_all(names, desk.touched[own:met], shop, limits, desk, out_product[begin:])
-        out_product[begin:size] = np.sort(out_product[begin:size])
-        where = place(names, weights, shop.factors)
+        size += _choose_all(names, desk.touched[own:met], shop.on_sale, shop.popular, limits, desk, out_product[begin:])
+        sort(out_product[begin:size])
+        shelves, lifts, factors = shop.shelves, shop.lifts, shop.factors
+        where = place(names, weights, factors)
         for j in range(begin, size):
-            _write(out_product[j], groups[i], where, shop, desk, out_evidence[j])
-        _clear(names, met, out_product[begin:size], shop.shelves, desk)
+            _write(out_product[j], groups[i], where, shelves, lifts, factors, desk, out_evidence[j])
+        _clear(names, met, out_product[begin:size], shelves, desk)
         out_count[i] = size - begin
     return out_count, out_product[:size].copy(), out_evidence[:size].copy(), out_habits
 

@@ -14,7 +14,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from regulars.features.kernels import sort
 from regulars.features.shop import I32, I64
+from regulars.models.selection import largest
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -22,10 +24,6 @@ Flags = NDArray[np.bool_]
 
 SAME = 1e-12
 """Squared distance, relative to the vector's own norm, below which a neighbour is the customer, or nothing new."""
-
-
-SAMPLED = 1_000
-"""About how many values say where the nth smallest of many lies."""
 
 
 class Pool(NamedTuple):
@@ -79,7 +77,7 @@ def _vectors(
                 out_product[size] = p
                 size += 1
             vector[p] += basket_weight(basket[row] - basket[first[i]], count, groups, within, between)
-        out_product[begin:size] = np.sort(out_product[begin:size])
+        sort(out_product[begin:size])
         for j in range(begin, size):
             out_weight[j] = vector[out_product[j]]
             vector[out_product[j]] = 0.0
@@ -132,27 +130,6 @@ def _distances(names: I64, weights: F64, pool: Pool) -> F64:
 
 
 @numba.njit(cache=True, nogil=True)
-def nth_smallest(values: F64, n: int) -> float:
-    """The `n`th smallest value, counted from 1, of at least `n` that are no NaN.
-
-    A sample says below what it must lie, so that few are put in order; where the sample misleads, all are.
-    """
-    step = len(values) // SAMPLED
-    if step > 1:
-        sample = values[::step].copy()
-        place = n // step + SAMPLED // 32
-        if place < len(sample):
-            bound = np.partition(sample, place)[place]
-            low, size = np.empty(len(values)), 0
-            for value in values:
-                low[size] = value
-                size += value <= bound
-            if size >= n:
-                return float(np.partition(low[:size], n - 1)[n - 1])
-    return float(np.partition(values, n - 1)[n - 1])
-
-
-@numba.njit(cache=True, nogil=True)
 def add_neighbours(names: I64, weights: F64, pool: Pool, nearest: int, score: F64) -> None:
     """Add the mean vector of the nearest neighbours to `score`, (products,).
 
@@ -163,15 +140,14 @@ def add_neighbours(names: I64, weights: F64, pool: Pool, nearest: int, score: F6
     if members == 0 or len(names) == 0:
         return
     distance = _distances(names, weights, pool)
-    count = min(nearest, int(np.isfinite(distance).sum()))
-    if count == 0:
-        return
-    limit = nth_smallest(distance, count)
-    at_limit = count - int((distance < limit).sum())
+    near = largest(-distance, np.arange(members), nearest)
+    count = len(near)
+    while count > 0 and distance[near[count - 1]] == np.inf:
+        count -= 1
+    near = near[:count]
+    # By position, as the sums' last digits depend on the order.
+    sort(near)
     start, product, weight = pool.start, pool.product, pool.weight
-    for i in range(members):
-        if distance[i] > limit or (distance[i] == limit and at_limit == 0):
-            continue
-        at_limit -= distance[i] == limit
+    for i in near:
         for j in range(start[i], start[i + 1]):
             score[product[j]] += weight[j] / count

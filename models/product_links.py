@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from regulars.features.holdings import Holdings, count_partners
 from regulars.features.shop import I32, I64
+from regulars.models.selection import largest
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -33,16 +34,6 @@ class Links(NamedTuple):
     cosine: F32
     chance: F32
     support: I32
-
-
-@numba.njit(cache=True, nogil=True)
-def _best(names: I64, value: F64, keep: int) -> I64:
-    """Positions of the `keep` largest values, ties by name; only those not below the last of them are sorted."""
-    near = np.arange(len(value))
-    if len(value) > keep:
-        near = np.flatnonzero(value >= np.partition(value, len(value) - keep)[len(value) - keep])
-    near = near[np.argsort(names[near])]
-    return near[np.argsort(-value[near], kind="mergesort")][:keep]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -69,17 +60,17 @@ def _strongest(
             if counts[b] >= least:
                 theirs = float(held.product_start[b + 1] - held.product_start[b])
                 names[count] = b
-                cosine[count] = counts[b] / np.sqrt((mine + shrink) * (theirs + shrink))
+                cosine[b] = counts[b] / np.sqrt((mine + shrink) * (theirs + shrink))
                 count += 1
-        best = _best(names[:count], cosine[:count], keep)
-        for i in best:
-            out_product[size] = names[i]
-            out_cosine[size] = cosine[i]
-            out_chance[size] = counts[names[i]] / (mine + shrink)
-            out_support[size] = counts[names[i]]
+        for b in largest(cosine, names[:count], keep):
+            out_product[size] = b
+            out_cosine[size] = cosine[b]
+            out_chance[size] = counts[b] / (mine + shrink)
+            out_support[size] = counts[b]
             size += 1
         start[a + 1] = size
-        counts[touched[:met]] = 0
+        for b in touched[:met]:
+            counts[b] = 0
     return (
         start,
         out_product[:size].copy(),

@@ -170,11 +170,14 @@ def backtest(
         require_cancellations(logs, until)
     _warm(logs)
     jobs = max(1, min(settings.train.threads, len(cutoffs)))
-    threads = max(1, settings.train.threads // jobs)
-    cutoff = _Cutoff(logs, until, settings, dataset, seed, threads, incumbent, progress)
-    # The latest first: it takes longest, and nobody waits for it at the end.
+    cutoff = _Cutoff(logs, until, settings, dataset, seed, incumbent, progress)
+    # The latest first: it takes longest, and nobody waits for it at the end. Those left over share all threads.
     latest_first = sorted(cutoffs, reverse=True)
-    answers = Parallel(n_jobs=jobs, prefer="threads")(delayed(cutoff)(moment) for moment in latest_first)
+    full, left = len(cutoffs) // jobs * jobs, len(cutoffs) % jobs
+    shares = [max(1, settings.train.threads // (jobs if i < full else left)) for i in range(len(cutoffs))]
+    answers = Parallel(n_jobs=jobs, prefer="threads")(
+        delayed(cutoff)(moment, threads) for moment, threads in zip(latest_first, shares, strict=True)
+    )
     recipes = [
         *order_time_recipes(settings, seed, 1),
         *value_recipes(settings, seed, 1, ("margin_365d",)),
@@ -215,16 +218,15 @@ class _Cutoff:
     settings: Settings
     dataset: str
     seed: int
-    threads: int
     incumbent: Incumbent | None
     progress: Progress
 
-    def __call__(self, moment: int) -> Answered:
+    def __call__(self, moment: int, threads: int) -> Answered:
         rows = training_set(self.logs, moment, self.settings)
         asked = customers_at(self.logs, moment)
         table = feature_table(self.logs, asked, rows.table.context)
         truth = truth_at(self.logs, asked, self.until, self.settings)
-        scene = _Scene(self, iso(moment), moment, rows, asked, table, truth)
+        scene = _Scene(self, iso(moment), moment, threads, rows, asked, table, truth)
         answered = scene.judged()
         self.progress(f"backtest at {answered.as_of}: {len(asked):,} customers")
         return answered
@@ -237,6 +239,7 @@ class _Scene:
     cutoff: _Cutoff
     as_of: str
     moment: int
+    threads: int
     rows: TrainingSet
     asked: Moments
     table: FeatureTable
@@ -244,7 +247,7 @@ class _Scene:
 
     def judged(self) -> Answered:
         """Every recipe fitted, asked and judged."""
-        settings, seed, threads = self.cutoff.settings, self.cutoff.seed, self.cutoff.threads
+        settings, seed, threads = self.cutoff.settings, self.cutoff.seed, self.threads
         fitted = {recipe: fit_order_times(recipe, self.rows) for recipe in order_time_recipes(settings, seed, threads)}
         curves = {recipe: model.predict_curves(self.table) for recipe, model in fitted.items()}
         parts = [self._churn(curves), self._dates(curves)]
@@ -306,7 +309,7 @@ class _Scene:
 
     def _values(self, order_times: OrderTimes, curves: OrderCurves) -> dict[Recipe, ValuePrediction]:
         """What each value recipe expects, ours first; those that the data cannot carry are left out."""
-        settings, seed, threads = self.cutoff.settings, self.cutoff.seed, self.cutoff.threads
+        settings, seed, threads = self.cutoff.settings, self.cutoff.seed, self.threads
         rows = value_rows(self.rows)
         learnt = order_times.predict_curves(rows.table)
         fitted = {
@@ -339,7 +342,7 @@ class _Scene:
     def _products(self) -> _Part:
         records: list[Record] = []
         losses: dict[str, F64] = {}
-        for recipe in product_recipes(self.cutoff.settings, self.cutoff.seed, self.cutoff.threads, mine=False):
+        for recipe in product_recipes(self.cutoff.settings, self.cutoff.seed, self.threads, mine=False):
             values = self._listed(fit_products(recipe, self.cutoff.logs.shop, self.moment))
             records += judging.judge_products(self._judge("next_product", recipe), self._came, values)
             losses[recipe.name] = values[CHOSEN_BY["next_product"]]
@@ -355,7 +358,7 @@ class _Scene:
         """Each recipe's chances that these are cancelled in the window."""
         cutoff = self.cutoff
         rows = cancellation_set(cutoff.logs, self.moment, cutoff.settings, self.table.context)
-        recipes = cancellation_recipes(cutoff.seed, cutoff.threads)
+        recipes = cancellation_recipes(cutoff.seed, self.threads)
         return {recipe: self._contracts.answers(fit_cancellations(recipe, rows)) for recipe in recipes}
 
     def _cancelling(self, contracts: CancellationTrial, chances: Mapping[Recipe, F64]) -> _Part:
