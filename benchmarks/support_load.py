@@ -110,11 +110,9 @@ class Scene:
 
 
 def scene_at(logs: Logs, moment: int) -> Scene:
-    """The shop as it was known at a moment; the pace of further orders, which churn does not read, is not learnt."""
+    """The shop as it was known at a moment."""
     settings = logs.settings
     rows = training_set(logs, moment, settings)
-    nothing = np.zeros(len(rows.table))
-    rows = replace(rows, orders=replace(rows.orders, further_orders=nothing, further_days=nothing))
     asked = customers_at(logs, moment)
     table = feature_table(logs, asked, rows.table.context)
     horizon = settings.churn.horizon_days
