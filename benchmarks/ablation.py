@@ -37,8 +37,8 @@ from regulars.features.settings import Settings
 from regulars.features.shop import Shop, as_time, days, iso
 from regulars.features.table import FeatureTable, feature_table
 from regulars.models.order_time import OrderTimeModel
-from regulars.training.backtest import truth_at
 from regulars.training.bootstrap import bootstrap_interval
+from regulars.training.cutoff import truth_at
 from regulars.training.judging import Truth, churn_losses, date_losses
 from regulars.training.metrics import weighted_mean
 from regulars.training.snapshots import TrainingSet, customers_at, training_set

@@ -19,7 +19,8 @@ from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.models.curves import LAST_DAY, OrderCurves
 from regulars.models.fitted import ValuePrediction
-from regulars.training.backtest import cutoffs_of, truth_at
+from regulars.training.backtest import cutoffs_of
+from regulars.training.cutoff import truth_at
 from regulars.training.judging import churn_losses, value_losses
 from regulars.training.promotion import Entry, Trial, decide_promotion
 from regulars.training.recipes import (

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from regulars.features.sample import Sample
     from regulars.features.settings import Settings
     from regulars.features.shop import Shop
-    from regulars.training.backtest import Incumbent
+    from regulars.training.cutoff import Incumbent
     from regulars.training.tracking import Champion, Fingerprint, Store
     from regulars.training.train import Training
 
@@ -142,7 +142,7 @@ def _incumbent(settings: Settings) -> tuple[Champion | None, Incumbent | None]:
     """The champion, and its fitted models where its bundle can still be read."""
     from regulars.serving.bundle import load_bundle
     from regulars.serving.sealed import BundleError
-    from regulars.training.backtest import Incumbent
+    from regulars.training.cutoff import Incumbent
     from regulars.training.tracking import champion, download
 
     found = champion(settings)

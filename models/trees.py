@@ -33,7 +33,7 @@ FIXED: Mapping[str, Any] = {
     "max_bin": 63,
     "bin_construct_sample_cnt": 50_000,
     "deterministic": True,
-    "force_row_wise": True,
+    "force_col_wise": True,
     "num_threads": 1,
     "verbose": -1,
 }

@@ -6,6 +6,7 @@ Nothing here knows of files, MLflow or bundles; the command line puts those arou
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from regulars.features.context import ShopContext
@@ -13,8 +14,9 @@ from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import Shop
 from regulars.models.fitted import FittedModels
-from regulars.training.backtest import Backtest, Incumbent, Progress, backtest, cutoffs_of
+from regulars.training.backtest import Backtest, Progress, backtest, cutoffs_of
 from regulars.training.cancellations import cancellation_set, fit_cancellations
+from regulars.training.cutoff import Incumbent
 from regulars.training.promotion import Promotion, decide_promotion
 from regulars.training.recipes import (
     OURS,
@@ -121,22 +123,24 @@ def _fit(
     winners: Mapping[str, str],
 ) -> Training:
     threads = settings.train.threads
-    rows = training_set(logs, until, settings)
-    when = _named(order_time_recipes(settings, seed, threads), winners["order_times"])
-    order_times = fit_order_times(when, rows)
-    watched = value_rows(rows)
-    worth = _named(value_recipes(settings, seed, threads, rows.table.names), winners["value"])
-    value = fit_value(worth, watched, order_times.predict_curves(watched.table))
-    if value is None:
-        raise ValueError(f"{worth.name} won the backtest but cannot be fitted: no customer has a positive margin")
     what = _named(product_recipes(settings, seed, threads), winners.get("next_product", OURS["next_product"]))
-    products = fit_products(what, shop, until)
-    recipes = {"order_times": when.text, "value": worth.text, "next_product": what.text}
-    cancellations = None
-    if settings.churn.is_contract:
-        how = _named(cancellation_recipes(seed, threads), winners[CANCELLATION])
-        cancellations = fit_cancellations(how, cancellation_set(logs, until, settings, rows.table.context))
-        recipes[CANCELLATION] = how.text
+    with ThreadPoolExecutor(1) as beside:
+        waited_for = beside.submit(fit_products, what, shop, until)
+        rows = training_set(logs, until, settings)
+        when = _named(order_time_recipes(settings, seed, threads), winners["order_times"])
+        order_times = fit_order_times(when, rows)
+        watched = value_rows(rows)
+        worth = _named(value_recipes(settings, seed, threads, rows.table.names), winners["value"])
+        value = fit_value(worth, watched, order_times.predict_curves(watched.table))
+        if value is None:
+            raise ValueError(f"{worth.name} won the backtest but cannot be fitted: no customer has a positive margin")
+        recipes = {"order_times": when.text, "value": worth.text, "next_product": what.text}
+        cancellations = None
+        if settings.churn.is_contract:
+            how = _named(cancellation_recipes(seed, threads), winners[CANCELLATION])
+            cancellations = fit_cancellations(how, cancellation_set(logs, until, settings, rows.table.context))
+            recipes[CANCELLATION] = how.text
+        products = waited_for.result()
     importance: Callable[[], Mapping[str, float]] | None
     importance = getattr(cancellations or order_times, "importance", None)
     return Training(

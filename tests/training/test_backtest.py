@@ -27,7 +27,8 @@ from regulars.features.logs import Logs
 from regulars.features.reading import read_shop
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, Shop, as_time
-from regulars.training.backtest import Answered, Backtest, Incumbent, backtest, cutoffs_of
+from regulars.training.backtest import Answered, Backtest, backtest, cutoffs_of
+from regulars.training.cutoff import Incumbent
 from regulars.training.labels import Outcomes
 from regulars.training.records import CHOSEN_BY, COMPONENTS, HIGHER_IS_BETTER, TARGETS, Record, mean_of, ranked
 from regulars.training.snapshots import customers_at, training_set

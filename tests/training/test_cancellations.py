@@ -14,7 +14,7 @@ from regulars.features.context import ShopContext
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, NEVER, Shop, as_time
-from regulars.training.backtest import Incumbent, backtest
+from regulars.training.backtest import backtest
 from regulars.training.cancellations import (
     CancellationSet,
     CancellationTrial,
@@ -22,6 +22,7 @@ from regulars.training.cancellations import (
     fit_cancellations,
     require_cancellations,
 )
+from regulars.training.cutoff import Incumbent
 from regulars.training.promotion import paired_interval
 from regulars.training.recipes import cancellation_recipes
 from regulars.training.records import ALL_COMPONENTS, CANCELLATION
