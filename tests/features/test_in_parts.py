@@ -70,7 +70,8 @@ def words(out: Path) -> list[str]:
 
 
 def test_a_second_run_into_the_same_folder_is_refused_and_harms_nothing(source: Path, tmp_path: Path) -> None:
-    out, met = tmp_path / "out", []
+    out = tmp_path / "out"
+    met: list[str] = []
 
     def meanwhile(done: int, _: int) -> None:
         if done >= 8 and not met:
