@@ -182,7 +182,7 @@ def backtest(
         *order_time_recipes(settings, seed, 1),
         *value_recipes(settings, seed, 1, ("margin_365d",)),
         *product_recipes(settings, seed, 1),
-        *cancellation_recipes(seed, 1),
+        *cancellation_recipes(seed),
     ]
     return Backtest(tuple(reversed(answers)), frozenset(recipe.name for recipe in recipes if recipe.is_baseline))
 
@@ -358,7 +358,7 @@ class _Scene:
         """Each recipe's chances that these are cancelled in the window."""
         cutoff = self.cutoff
         rows = cancellation_set(cutoff.logs, self.moment, cutoff.settings, self.table.context)
-        recipes = cancellation_recipes(cutoff.seed, self.threads)
+        recipes = cancellation_recipes(cutoff.seed)
         return {recipe: self._contracts.answers(fit_cancellations(recipe, rows)) for recipe in recipes}
 
     def _cancelling(self, contracts: CancellationTrial, chances: Mapping[Recipe, F64]) -> _Part:

@@ -87,7 +87,11 @@ def test_every_feature_is_told_under_a_theme_that_has_a_sentence() -> None:
         ),
         ("tenure", {"tenure_days": 400.0, "orders_total": 3.0}, "customer for 13 months, 3 orders so far"),
         ("tenure", {"tenure_days": 1095.0, "orders_total": 30.0}, "customer for 3.0 years, 30 orders so far"),
-        ("money", {"last_order_revenue": 77184.4, "revenue_per_order": 6463.0}, "last order was 77,184, usually 6,463"),
+        (
+            "money",
+            {"last_order_revenue": 77184.4, "revenue_per_order": 6463.0},
+            "the last order was worth 77,184, usually 6,463",
+        ),
         ("money", {"last_order_revenue": np.nan, "revenue_per_order": 6463.0}, ""),
         ("breadth", {"products_total": 1.0}, "bought 1 different product so far"),
         (
