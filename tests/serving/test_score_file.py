@@ -67,7 +67,7 @@ def test_other_endings_and_other_frames_are_refused(scores: pd.DataFrame, tmp_pa
 
 
 def test_a_failure_leaves_the_old_file(scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(frame: pd.DataFrame) -> pa.Table:
+    def fail(*_: object) -> pa.Table:
         raise OSError("disk full")
 
     path = tmp_path / "scores.parquet"
