@@ -95,6 +95,10 @@ class TableReader:
         for name in self.unknown:
             meant = near(name, [column.name for column in self.table.columns() if column.name not in self.columns])
             advice = f"If {meant!r} is meant, call it that." if meant else ""
+            if self.table is Orders and "currency" in name.lower():
+                advice = (
+                    "All lines are taken as of one currency. If it names several, convert the amounts to one first."
+                )
             problem = "is a column that nothing reads; it is ignored"
             self.findings.append(Finding(self.table.title, name, "unknown_column", "note", problem, advice=advice))
 

@@ -43,6 +43,12 @@ def test_lines() -> None:
 @pytest.mark.parametrize(
     ("title", "columns", "key", "words"),
     [
+        (
+            "orders",
+            ORDERS | {"Currency": ["EUR", "USD"] * 2},
+            ("orders.Currency", "unknown_column"),
+            "nothing reads; it is ignored. All lines are taken as of one currency.",
+        ),
         ("orders", ORDERS | {"chanel": ["web"] * 4}, ("orders.chanel", "unknown_column"), "If 'channel' is meant"),
         (
             "orders",
