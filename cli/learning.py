@@ -79,6 +79,7 @@ def train(
         with tempfile.TemporaryDirectory(prefix="regulars-sample-") as taken:
             sample = take_sample(place.readable(), settings, sample_customers, seed, Path(taken))
             say(f"training on {sample}")
+            _hint_of_few(sample)
             _train(Place(Path(taken)), place, as_of, settings, seed, sample)
     else:
         _train(place, place, as_of, settings, seed, None)
@@ -91,7 +92,12 @@ def _train(data: Place, place: Place, as_of: str | None, settings: Settings, see
 
     shop, reading = read_tables(data, settings)
     until = _until(as_of, shop)
-    ready = _ready(reading, settings, until)
+    try:
+        ready = _ready(reading, settings, until)
+    except RefusedError as error:
+        if sample is None or sample.customers == sample.of:
+            raise
+        raise RefusedError(f"{error} This was asked of {sample}; a larger --sample-customers may do.") from error
     _hint_of_contracts(shop, settings, until)
     champion, incumbent = _incumbent(settings)
     with ThreadPoolExecutor(1) as aside:
@@ -127,6 +133,19 @@ def _ready(reading: Reading, settings: Settings, until: int) -> Readiness:
     if not ready.trainable:
         raise RefusedError(f"nothing can be trained as of {iso(until)}: {ready.why_not}")
     return ready
+
+
+def _hint_of_few(sample: Sample) -> None:
+    """That a sample is smaller than it need be, though what is learnt from it may replace what all customers taught."""
+    from regulars.features.readiness import LEAST_CUSTOMERS
+
+    if sample.customers < min(LEAST_CUSTOMERS, sample.of):
+        sentence = (
+            f"a sample of fewer than {LEAST_CUSTOMERS} customers tells little, and what it promotes is the champion"
+        )
+        say(
+            f"{sentence}; take more with --sample-customers, or leave it out where the shop fits into memory", warn=True
+        )
 
 
 def _hint_of_contracts(shop: Shop, settings: Settings, until: int) -> None:

@@ -261,3 +261,13 @@ def test_a_second_training_keeps_or_promotes_and_says_why(give: Give, trained: P
     assert re.fullmatch(r"regulars version 2: (Promoted|Kept|Not promoted).*\n", said.out), said.out
     told = json.loads((place / "champion/bundle.json").read_text())["trained_as_of"]
     assert told.startswith("2025-06-30" if ": Promoted" in said.out else "2025-04-01")
+
+
+def test_a_sample_that_is_too_small_is_told_as_such(give: Give, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "shop").symlink_to(trained / "shop")
+    said = give("train", "shop", "--sample-customers", "1", at=tmp_path)
+    assert said.code == 1
+    assert "a sample of fewer than 500 customers tells little, and what it promotes is the champion" in said.err
+    assert "This was asked of a sample of 1 of" in said.err
+    assert "a larger --sample-customers may do." in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]
