@@ -173,6 +173,13 @@ def _incumbent(settings: Settings) -> tuple[Champion | None, Incumbent | None]:
         except BundleError as error:
             say(f"the champion's bundle cannot be read and is compared by its recipe only: {error}")
             return found, None
+    before, now = bundle.settings.churn, settings.churn
+    if (before.by, before.horizon_days) != (now.by, now.horizon_days):
+        said = [f"by = '{churn.by}' and horizon_days = {churn.horizon_days}" for churn in (now, before)]
+        say(
+            f"[churn] is {said[0]}, where the champion has {said[1]}; a promoted model answers the new question",
+            warn=True,
+        )
     return found, Incumbent(bundle.models, bundle.features, bundle.trained_as_of)
 
 
