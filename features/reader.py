@@ -172,7 +172,7 @@ class TableReader:
         )
         self._find_bad_rows(row[4 + len(names) :], rows)
         if rows and not used:
-            advice = "Correct the rows named above; the same fault is often in all of them."
+            advice = "Correct the rows that are named; the same fault is often in all of them."
             found = Finding(self.table.title, "", "no_good_row", "error", "no row can be used", advice=advice)
             self.findings.append(found)
 
