@@ -48,7 +48,10 @@ if TYPE_CHECKING:
 STALE = 30 * 86_400_000_000
 """Microseconds after the data's end from which scores are told to be stale; Klaviyo asks for an order in 30 days."""
 
-Scores = Annotated[Path | None, typer.Option(metavar="FILE", help="scores of an earlier `score`; else made anew")]
+Scores = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="scores of an earlier `score`, or the folder of them; else made anew"),
+]
 Budget = Annotated[
     float | None, typer.Option(min=0, max=1e12, help="currency units for this list (default: the settings')")
 ]
@@ -84,8 +87,9 @@ def score(
         return
     file_to_write(out, TABLE_FILES)
     shop, _ = read_tables(place, settings)
-    frame = _scored(_predictor(model, settings), shop, moment_from(as_of, shop), top)
-    write_scores(frame, out)
+    predictor = _predictor(model, settings)
+    frame = _scored(predictor, shop, moment_from(as_of, shop), top)
+    write_scores(frame, out, predictor.bundle.settings.churn)
     counts = ", ".join(f"{count:,} {status}" for status, count in frame["status"].value_counts().items())
     result.print(Text(f"{len(frame):,} customers in {out}: {counts}"))
 
@@ -157,6 +161,17 @@ def _as_trained(settings: Settings, predictor: Predictor) -> Settings:
     return settings.model_copy(update={"churn": predictor.bundle.settings.churn})
 
 
+def _as_scored(settings: Settings, scores: Path) -> Settings:
+    """The settings with what churn is in the scores, where their file tells."""
+    from regulars.serving.score_file import churn_of
+
+    churn = churn_of(scores)
+    if churn is None or churn == settings.churn:
+        return settings
+    say("[churn] of the settings is not what the scores were made with; the scores' holds", warn=True)
+    return settings.model_copy(update={"churn": churn})
+
+
 def _scored(predictor: Predictor, shop: Shop, moment: int, top: int | None = None) -> pd.DataFrame:
     _tell_what_is_odd(predictor, shop.end, predictor.lacking(shop), moment)
     with console.status("scoring") as status, tables_may_lack():
@@ -186,8 +201,8 @@ def _read_scores(file: Path, as_of: str | None) -> tuple[pd.DataFrame, int]:
     from regulars.features.shop import as_time
     from regulars.serving.score_file import read_scores
 
-    if not file.is_file():
-        raise typer.BadParameter(f"{file} is no file", param_hint="--scores")
+    if not file.exists():
+        raise typer.BadParameter(f"{file} is no file or folder", param_hint="--scores")
     try:
         frame = read_scores(file)
     except ValueError as error:
@@ -215,6 +230,8 @@ def outreach(
     file_to_write(out, TABLE_FILES)
     settings = settings_from(config)
     read = _read_scores(scores, as_of) if scores is not None else None
+    if scores is not None:
+        settings = _as_scored(settings, scores)
     shop, _ = read_tables(place, settings)
     if read is None:
         predictor, moment = _predictor(model, settings), moment_from(as_of, shop)

@@ -86,11 +86,16 @@ def is_folder(path: Path) -> bool:
 
 
 def folder_of_parts(path: Path, option: str = "--out") -> None:
-    """Refuses to replace what is no folder of parts, before anything is worked out."""
+    """Refuses to replace what is no folder of parts alone, before anything is worked out."""
     from regulars.features.in_parts import parts
 
-    if path.exists() and not (path.is_dir() and (parts(path) or not any(path.iterdir()))):
-        raise typer.BadParameter(f"{path} is there and holds no parts; name another place", param_hint=option)
+    if path.exists() and not path.is_dir():
+        raise typer.BadParameter(f"{path} is a file, not a folder of parts; name another place", param_hint=option)
+    if path.is_dir() and (others := sorted({*path.iterdir()} - {*parts(path)})):
+        raise typer.BadParameter(
+            f"{path} is replaced as a whole, and holds something else than parts, {others[0].name}; name another place",
+            param_hint=option,
+        )
     place_to_write(path, option)
 
 

@@ -79,6 +79,7 @@ def train(
         with tempfile.TemporaryDirectory(prefix="regulars-sample-") as taken:
             sample = take_sample(place.readable(), settings, sample_customers, seed, Path(taken))
             say(f"training on {sample}")
+            _hint_of_few(sample)
             _train(Place(Path(taken)), place, as_of, settings, seed, sample)
     else:
         _train(place, place, as_of, settings, seed, None)
@@ -91,7 +92,12 @@ def _train(data: Place, place: Place, as_of: str | None, settings: Settings, see
 
     shop, reading = read_tables(data, settings)
     until = _until(as_of, shop)
-    ready = _ready(reading, settings, until)
+    try:
+        ready = _ready(reading, settings, until)
+    except RefusedError as error:
+        if sample is None or sample.customers == sample.of:
+            raise
+        raise RefusedError(f"{error} This was asked of {sample}; a larger --sample-customers may do.") from error
     _hint_of_contracts(shop, settings, until)
     champion, incumbent = _incumbent(settings)
     with ThreadPoolExecutor(1) as aside:
@@ -129,6 +135,19 @@ def _ready(reading: Reading, settings: Settings, until: int) -> Readiness:
     return ready
 
 
+def _hint_of_few(sample: Sample) -> None:
+    """That a sample is smaller than it need be, though what is learnt from it may replace what all customers taught."""
+    from regulars.features.readiness import LEAST_CUSTOMERS
+
+    if sample.customers < min(LEAST_CUSTOMERS, sample.of):
+        sentence = (
+            f"a sample of fewer than {LEAST_CUSTOMERS} customers tells little, and what it promotes is the champion"
+        )
+        say(
+            f"{sentence}; take more with --sample-customers, or leave it out where the shop fits into memory", warn=True
+        )
+
+
 def _hint_of_contracts(shop: Shop, settings: Settings, until: int) -> None:
     """Where many customers left in so many words and churn is silence: that it could be cancelling."""
     from regulars.features.readiness import contracts_item
@@ -154,6 +173,13 @@ def _incumbent(settings: Settings) -> tuple[Champion | None, Incumbent | None]:
         except BundleError as error:
             say(f"the champion's bundle cannot be read and is compared by its recipe only: {error}")
             return found, None
+    before, now = bundle.settings.churn, settings.churn
+    if (before.by, before.horizon_days) != (now.by, now.horizon_days):
+        said = [f"by = '{churn.by}' and horizon_days = {churn.horizon_days}" for churn in (now, before)]
+        say(
+            f"[churn] is {said[0]}, where the champion has {said[1]}; a promoted model answers the new question",
+            warn=True,
+        )
     return found, Incumbent(bundle.models, bundle.features, bundle.trained_as_of)
 
 

@@ -2,7 +2,8 @@
 
 Customers are worked on in order of their ids, some tens of thousands at a time; each such chunk becomes a part of its
 own, written whole or not at all. What is finished stays if the run is stopped: the same call goes on where it ended,
-as long as source, settings and what is asked for are the same. Nothing a row holds depends on the chunks.
+as long as source, settings and what is asked for are the same. Nothing a row holds depends on the chunks. While one run
+writes, a second one into the same folder is refused, for its parts would be mixed with the first one's.
 
 Memory is bounded by the order lines of one batch (`LINES`): where there are more than twice as many, they are staged
 on disk first, by customers.
@@ -10,11 +11,14 @@ on disk first, by customers.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from regulars.features.findings import DataError, Finding
+from regulars.features.own import own_of
 from regulars.features.plain import NotPlainError
 from regulars.features.scan import Batch, Scan, open_scan
 from regulars.features.settings import Settings
@@ -44,6 +49,10 @@ _STAGED = "lines"
 
 class NobodyError(ValueError):
     """There was nobody to tell anything about."""
+
+
+class BusyError(OSError):
+    """Another run is writing into the folder."""
 
 
 class Asked(Protocol):
@@ -88,29 +97,32 @@ class Job:
         Raises:
             DataError: if a table cannot be used.
             NobodyError: if there is no row at all.
+            BusyError: if another run is writing into `out`.
         """
         work = out.with_name(f".{out.name}.unfinished")
-        _resume_or_begin(work, self._plan(asked))
-        try:
-            set_aside = self._run_either_way(asked, work)
-        except (DataError, NobodyError):
-            _remove(work)  # what has to be mended first is other data then
-            raise
-        for name in (_PLAN, _STAGED):
-            _remove(work / name)
-        _remove(out)
-        work.rename(out)
+        with _alone(work, out):
+            _resume_or_begin(work, self._plan(asked, work))
+            try:
+                set_aside = self._run_either_way(asked, work)
+            except (DataError, NobodyError):
+                _remove(work)  # what has to be mended first is other data then
+                raise
+            for name in (_PLAN, _STAGED):
+                _remove(work / name)
+            _replace(out, work)
         return set_aside
 
-    def _plan(self, asked: Asked) -> dict[str, Any] | None:
+    def _plan(self, asked: Asked, work: Path) -> dict[str, Any] | None:
         """What must be the same for a stopped run to be gone on with; None where that cannot be told."""
         if not isinstance(self.source, str | Path) or not Path(self.source).exists():
             return None  # frames, or a database, may hold something else the next time
         root = Path(self.source)
         files = sorted(root.rglob("*")) if root.is_dir() else [root]
-        told = [(str(file.relative_to(root)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        tables = [file for file in files if not file.absolute().is_relative_to(work.absolute())]
+        told = [(str(file.relative_to(root)), file.stat().st_size, file.stat().st_mtime_ns) for file in tables]
         how = {"lines": self.lines, "chunk_lines": self.chunk_lines, "settings": self.settings.model_dump(mode="json")}
-        text = json.dumps([told, how, asked.plan, metadata.version("regulars")], sort_keys=True)
+        own = [module.sha256 for module in own_of(self.settings).modules]
+        text = json.dumps([told, how, own, asked.plan, metadata.version("regulars")], sort_keys=True)
         return {"fingerprint": hashlib.sha256(text.encode()).hexdigest()}
 
     def _run_either_way(self, asked: Asked, work: Path) -> list[Finding]:
@@ -189,15 +201,59 @@ def _part(work: Path, span: tuple[int, int]) -> Path:
     return work / f"part-{span[0]:010d}.parquet"
 
 
+@contextmanager
+def _alone(work: Path, out: Path) -> Iterator[None]:
+    """The folder of unfinished work for one run alone; the system lets go of it where a run is killed."""
+    work.mkdir(parents=True, exist_ok=True)
+    held = os.open(work, os.O_RDONLY)
+    try:
+        if not _locked(held) or not work.exists() or not os.path.samestat(os.fstat(held), work.stat()):
+            # Where it is another folder by now, the other run ended meanwhile, and what is held is its result.
+            raise BusyError(f"{out}: another run is writing there; wait until it is done, or name another place")
+        yield
+    finally:
+        os.close(held)
+
+
+def _locked(held: int) -> bool:
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _resume_or_begin(work: Path, plan: dict[str, Any] | None) -> None:
     """Keeps the work of a stopped run if it was the same, and begins anew otherwise."""
     told = work / _PLAN
     if plan is not None and told.is_file() and told.read_text(encoding="utf-8") == json.dumps(plan):
+        for part in parts(work):
+            if not _is_whole(part):
+                _remove(part)
         return
-    _remove(work)
-    work.mkdir(parents=True)
+    for old in work.iterdir():
+        _remove(old)
     if plan is not None:
         told.write_text(json.dumps(plan), encoding="utf-8")
+
+
+def _is_whole(part: Path) -> bool:
+    """Whether a part can be read: after a power cut it may be there by name and have lost its end."""
+    try:
+        pq.read_metadata(part)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _replace(out: Path, made: Path) -> None:
+    """Puts what was made in the place of what is there, which at no moment is there in half."""
+    old = out.with_name(f".{out.name}.replaced")
+    _remove(old)
+    if out.exists():
+        out.rename(old)
+    made.rename(out)
+    _remove(old)
 
 
 def _remove(path: Path) -> None:

@@ -18,7 +18,7 @@ USUAL_GAPS = 5
 
 def notes(shop: Shop) -> list[Finding]:
     """Everything worth knowing about a shop that can be used as it is."""
-    return [*_lines(shop), *_gap(shop), *_strangers(shop), *_undated(shop), *_late(shop)]
+    return [*_lines(shop), *_gap(shop), *_strangers(shop), *_undated(shop), *_leaving(shop), *_late(shop)]
 
 
 def _note(table: str, column: str, rule: str, problem: str, count: int, of: int, advice: str = "") -> Iterator[Finding]:
@@ -93,6 +93,30 @@ def _undated(shop: Shop) -> Iterator[Finding]:
             problem = "rows without valid_from, which say what is true now and are no features at past moments"
             advice = "Add valid_from, or set [data] trust_undated = true where such rows have always been true."
             yield from _note(title, "valid_from", "undated", problem, count, len(rows), advice)
+
+
+def _leaving(shop: Shop) -> Iterator[Finding]:
+    """Leaving that does not go with what the rest says."""
+    rows = shop.customers
+    if rows is None:
+        return
+    early = int(((rows.left_at != NEVER) & (rows.left_at < rows.signed_up_at)).sum())
+    problem = "rows in which they left before they signed up"
+    advice = (
+        "They count as gone. If they are back, leave left_at empty in the row of that; else correct one of the two."
+    )
+    yield from _note("customers", "left_at", "left_before_sign_up", problem, early, len(rows), advice)
+    never = np.iinfo(np.int64).max - DAY
+    ends = np.full(len(shop.customer_ids), never)
+    last = rows.take(np.lexsort((rows.left_at, np.where(rows.time == NEVER, rows.left_at, rows.time))))
+    ends[last.customer] = np.where(last.left_at == NEVER, never, last.left_at)
+    bought = shop.orders.take((shop.orders.customer != NONE) & (shop.orders.revenue > 0))
+    after = len(np.unique(bought.customer[bought.time >= ends[bought.customer] + DAY]))
+    gone = int((ends <= shop.end).sum())
+    problem = f"{after:,} of {gone:,} customers who left have ordered since"
+    advice = "They are left alone. If they are back, add a row with valid_from and an empty left_at."
+    if after:
+        yield Finding("customers", "left_at", "ordered_since", "note", problem, advice=advice)
 
 
 def _late(shop: Shop) -> Iterator[Finding]:

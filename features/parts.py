@@ -148,7 +148,7 @@ def add_up(
 
 def no_good_row(title: str) -> Finding:
     """What is said of a table of which nothing is left."""
-    advice = "Correct the rows named above; the same fault is often in all of them."
+    advice = "Correct the rows that are named; the same fault is often in all of them."
     return Finding(title, "", "no_good_row", "error", "no row can be used", advice=advice)
 
 

@@ -95,6 +95,10 @@ class TableReader:
         for name in self.unknown:
             meant = near(name, [column.name for column in self.table.columns() if column.name not in self.columns])
             advice = f"If {meant!r} is meant, call it that." if meant else ""
+            if self.table is Orders and "currency" in name.lower():
+                advice = (
+                    "All lines are taken as of one currency. If it names several, convert the amounts to one first."
+                )
             problem = "is a column that nothing reads; it is ignored"
             self.findings.append(Finding(self.table.title, name, "unknown_column", "note", problem, advice=advice))
 
@@ -168,7 +172,7 @@ class TableReader:
         )
         self._find_bad_rows(row[4 + len(names) :], rows)
         if rows and not used:
-            advice = "Correct the rows named above; the same fault is often in all of them."
+            advice = "Correct the rows that are named; the same fault is often in all of them."
             found = Finding(self.table.title, "", "no_good_row", "error", "no row can be used", advice=advice)
             self.findings.append(found)
 

@@ -38,6 +38,8 @@ MANY_LEFT = 0.15
 """Share of customers with a `left_at` from which contracts are thought of."""
 FORETOLD = 0.5
 """Share of cancellations known at sign-up from which their dates are doubted."""
+FEW_CANCELLATIONS = 30
+"""Cancellations below which a shop is told that little can be learnt of them."""
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("orders.product_id", "no next product, accessory or breadth of taste", "Add product_id to orders."),
@@ -129,7 +131,8 @@ def readiness(reading: Reading, settings: Settings, *, as_of: int | None = None)
     end = shop.end if as_of is None else min(shop.end, as_of)
     enough = Section("Is it enough to learn from?", tuple(_enough(shop, buyers, settings, as_of)))
     missing = Section("What is missing, and what that costs", tuple(_missing(shop, settings)))
-    why_not = _why_not(shop, buyers, settings, end) or _refused(reading, settings)
+    # Rows that cannot be used come first: without them something else may seem to be missing.
+    why_not = _refused(reading, settings) or _why_not(shop, buyers, settings, end)
     warnings = sum(item.mark != "ok" for item in enough.items)
     grade: Grade = "good" if not warnings else "fair" if warnings <= FAIR_WARNINGS else "poor"
     contracts = contracts_item(shop, settings, end)
@@ -188,8 +191,12 @@ def contracts_item(shop: Shop, settings: Settings, end: int) -> Item | None:
     share = left / max(len(shop.customer_ids), 1)
     sentence = f"{left:,} of {len(shop.customer_ids):,} customers have a left_at ({share:.0%})"
     if settings.churn.is_contract:
+        if not known:
+            return Item("bad", f"{sentence}, and no cancellation is known before {_day(end)}.", "Fill in left_at.")
         if foretold <= FORETOLD * known:
-            return Item("ok", f"{sentence}: churn is cancelling.")
+            advice = "Until there are more, chances of cancelling are little else than one rate for all."
+            few = known < FEW_CANCELLATIONS
+            return Item("warn" if few else "ok", f"{sentence}: churn is cancelling.", advice if few else "")
         sentence += ", many of them in rows as old as the sign-up, as if it had been known from the beginning."
         return Item("warn", sentence, "Date such rows by when that became known, or leave valid_from out.")
     if share < MANY_LEFT:

@@ -24,6 +24,9 @@ from regulars.features.shop import OrderLines, Shop
 from regulars.features.sources import Source, Where, open_source
 from regulars.features.tables import EventTable, Orders
 
+OTHERS = 5
+"""Files that are no table of ours, of which so many are named where there are no orders."""
+
 __all__ = ["DataError", "Finding", "Reading", "TableReading", "inspect", "read_shop"]
 
 
@@ -99,6 +102,9 @@ def _read(source: Where, settings: Settings, set_aside: Path | None) -> Reading:
 def no_orders(opened: Source, source: Where) -> Finding:
     """That a source has no order lines."""
     found = ", ".join(opened.tables) or "no table at all"
+    if opened.others:
+        more = ", ..." if len(opened.others) > OTHERS else ""
+        found += f" (beside {', '.join(opened.others[:OTHERS])}{more})"
     where = "the frames" if isinstance(source, Mapping) else str(source)
     problem = f"there is no such table in {where}; found: {found}"
     advice = "Bring orders.csv, orders.csv.gz, orders.parquet, a folder orders/ of Parquet files, or a table orders."

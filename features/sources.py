@@ -61,12 +61,16 @@ class Given:
 
 @dataclass
 class Source:
-    """The declared tables that were found, by title; `findings` holds what could not be opened or looks misnamed."""
+    """The declared tables that were found, by title; `findings` holds what could not be opened or looks misnamed.
+
+    `others` names what is there beside them.
+    """
 
     connection: duckdb.DuckDBPyConnection
     declared: tuple[type[Table], ...] = TABLES
     tables: dict[str, Given] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    others: tuple[str, ...] = ()
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -91,7 +95,8 @@ class Source:
 
     def suggest(self, names: list[str]) -> None:
         """Note which of the other names in the source look like a table's."""
-        for name in sorted(names):
+        self.others = tuple(sorted(names))
+        for name in self.others:
             meant = near(name, [title for title in self.titles if title not in self.tables])
             if meant:
                 advice = f"If it is meant, call it {meant!r}."
@@ -168,7 +173,8 @@ def _open_database(source: Source, path: Path) -> None:
         source.connection.execute(f"ATTACH {literal(str(path))} AS shop_file (TYPE duckdb, READ_ONLY)")
     except (*BROKEN, duckdb.BinderException) as error:
         problem = f"{path.name} is no DuckDB file ({first_line(error)})"
-        source.refuse("orders", problem, "Give a folder or a DuckDB file.")
+        instead = f" Give {path.parent}, the folder it is in." if _is_data(path) else ""
+        source.refuse("orders", problem, f"Give a folder or a DuckDB file.{instead}")
         return
     query = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = 'shop_file'"
     names = [name for schema, name in source.connection.execute(query).fetchall() if schema == "main"]
@@ -196,7 +202,7 @@ def _candidates(folder: Path, title: str) -> list[Path]:
 
 
 def _is_data(path: Path) -> bool:
-    return path.is_dir() or path.name.endswith((".csv", ".csv.gz", ".parquet", ".tsv", ".txt", ".xlsx"))
+    return path.is_dir() or path.name.lower().endswith((".csv", ".csv.gz", ".parquet", ".tsv", ".txt", ".xlsx"))
 
 
 def _open_file(source: Source, title: str, path: Path) -> None:

@@ -43,7 +43,6 @@ class CancellationModel(BaseEstimator):  # type: ignore[misc]
         rounds: trees of the hazard.
         learning_rate, leaves, least_rows: of the trees; least_rows is the number of rows a leaf has to hold.
         seed: of the choice of columns that each tree may look at.
-        threads: there for the other models' sake; a single booster is grown on one.
     """
 
     def __init__(
@@ -53,14 +52,12 @@ class CancellationModel(BaseEstimator):  # type: ignore[misc]
         leaves: int = 4,
         least_rows: int = 2_000,
         seed: int = 0,
-        threads: int = 2,
     ) -> None:
         self.rounds = rounds
         self.learning_rate = learning_rate
         self.leaves = leaves
         self.least_rows = least_rows
         self.seed = seed
-        self.threads = threads
 
     def fit(self, table: FeatureTable, contract_days: F64, labels: CancellationLabels) -> Self:
         """Learns from contracts that run at moments and what became of them.

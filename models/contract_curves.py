@@ -25,10 +25,6 @@ class ContractCurves:
     def __len__(self) -> int:
         return len(self.kept)
 
-    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> ContractCurves:
-        """The curves of the given rows."""
-        return ContractCurves(self.kept.take(rows))
-
     def cancelled(self, horizon_days: float) -> F64:
         """(n,) probability that the contract is cancelled within the horizon (0 to `curves.LAST_DAY` days)."""
         return 1 - self.kept.churn(horizon_days)

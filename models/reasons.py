@@ -171,7 +171,7 @@ def _money(row: Row) -> str:
     last, usual = _value(row, "last_order_revenue"), _value(row, "revenue_per_order")
     if last is None or usual is None:
         return ""
-    return f"last order was {last:,.0f}, usually {usual:,.0f}"
+    return f"the last order was worth {last:,.0f}, usually {usual:,.0f}"
 
 
 def _breadth(row: Row) -> str:

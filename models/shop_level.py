@@ -207,9 +207,16 @@ def known_shares(table: FeatureTable, labels: OrderLabels, moment: int, sample: 
 
 
 def _growth(context: ShopContext, today: int, base: int) -> tuple[float, float]:
-    """The shop's growth in a year by its last days, and how sure that makes of the coming ones."""
+    """The shop's growth in a year by its last days, and how sure that makes of the coming ones.
+
+    A history of hardly more than a year may begin with the shop itself, whose first weeks say little of a year later.
+    So where growth cannot be measured and the last weeks are further from the first than a season is, doubt is larger.
+    """
     if base < LEAST_BASE_DAYS:
-        return 1.0, UNKNOWN_GROWTH_DOUBT
+        ends = (today, today - YEAR + LEAST_BASE_DAYS)
+        now, then = (_orders(context, end - LEAST_BASE_DAYS, end) + 0.5 for end in ends)
+        change = abs(float(np.log(now / then)))
+        return 1.0, float(np.hypot(UNKNOWN_GROWTH_DOUBT, CHANGE_DOUBT * change if change > np.log(FURTHEST) else 0.0))
     now, then = (_orders(context, end - base, end) + 0.5 for end in (today, today - YEAR))
     chance = 1 / now + 1 / then
     return now / then, float(np.sqrt(GROWTH_DOUBT**2 + (CHANGE_DOUBT * np.log(now / then)) ** 2 + chance))

@@ -132,17 +132,17 @@ def _text(values: dict[str, Any], settings: Settings, names: Mapping[str, str]) 
         ),
         _next(score, order),
         (
-            f"Expected within {horizon} days: {score['expected_orders']:.2f} orders, a margin of "
-            f"{score['expected_margin']:.2f} {currency} (80 %: {score['expected_margin_low']:.2f} to "
-            f"{score['expected_margin_high']:.2f})."
+            f"Expected within {horizon} days: {score['expected_orders']:z.2f} orders, a margin of "
+            f"{score['expected_margin']:z.2f} {currency} (80 %: {score['expected_margin_low']:z.2f} to "
+            f"{score['expected_margin_high']:z.2f})."
         ),
         "Why:",
         *(f"  - {reason}" for reason in score["reasons"]),
         _past(history),
         (
-            f"Profit to date: {money['profit']:.2f} {currency} = margin {money['margin']:.2f} - cost to serve "
-            f"{money['cost_to_serve']:.2f} + credited for referrals {money['referred_margin']:.2f} "
-            f"(sold {money['sold']:.2f}, refunded {money['refunded']:.2f})."
+            f"Profit to date: {money['profit']:z.2f} {currency} = margin {money['margin']:z.2f} - cost to serve "
+            f"{money['cost_to_serve']:z.2f} + credited for referrals {money['referred_margin']:z.2f} "
+            f"(sold {money['sold']:z.2f}, refunded {money['refunded']:z.2f})."
         ),
         *_products("Likely to buy", score["next_products"], names),
         *_products("Likely to buy for the first time", score["next_new_products"], names),

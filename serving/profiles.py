@@ -35,8 +35,7 @@ def profiles(shop: Shop, as_of: int) -> Profiles:
     """Profiles of all customers of the shop, from the rows known before `as_of` and the undated ones.
 
     An objection stands until a later row allows contact again in so many words; an undated one always stands. Who has
-    left is not contacted either, unless a row that holds from later on has no `left_at` (they are back, as
-    `features.contracts` has it) and allows contact, in so many words where the table has a column for that.
+    left is not contacted either until they are back (see `_gone`).
     """
     size = len(shop.customer_ids)
     rows = shop.customers
@@ -48,19 +47,37 @@ def profiles(shop: Shop, as_of: int) -> Profiles:
     allowed = _last(known, known.contact_allowed.astype(np.int64), known.contact_allowed != NONE, size) != 0
     undated = known.take((known.visible == NEVER) & (known.contact_allowed == 0))
     allowed[undated.customer] = False
-    left = _last(known, known.left_at, known.left_at != NEVER, size)
-    welcome = (known.contact_allowed == 1) | (not shop.has("customers.contact_allowed"))
-    back = _last(known, known.time, (known.left_at == NEVER) & (known.visible != NEVER) & welcome, size)
     owner = _last(known, known.account_owner.astype(np.int64), known.account_owner != NONE, size)
     names = np.append(shop.words.get("customers.account_owner", np.zeros(0, np.object_)), "").astype(np.object_)
     born = _last(known, known.birth_date, known.birth_date != NEVER, size)
     signed = _last(known, known.signed_up_at, (known.signed_up_at != NEVER) & (known.signed_up_at < as_of), size)
     return Profiles(
-        allowed & ((left == NEVER) | (left >= as_of) | (back > left)),
+        allowed & ~_gone(known, as_of, shop.has("customers.contact_allowed"), size),
         names[np.where(owner == NEVER, NONE, owner)],
         days_to_birthday(born, as_of),
         np.where(signed == NEVER, np.nan, (as_of - np.where(signed == NEVER, as_of, signed)) / DAY),
     )
+
+
+def _gone(known: CustomerChanges, as_of: int, asks: bool, size: int) -> NDArray[np.bool_]:
+    """Who has left and is not back, from the rows known.
+
+    A `left_at` that has passed counts, unless a later row took it back before it came: then they never left. They are
+    back with a row of a later `valid_from` whose `left_at` is empty or lies ahead (as `features.contracts` has it) and
+    which, where the table asks for consent, allows contact in so many words: what was agreed to before ended with the
+    leaving. An undated row holds from its `left_at` on.
+    """
+    undated = known.visible == NEVER
+    since = np.where(undated & (known.left_at != NEVER), known.left_at, known.time)
+    order = np.lexsort((since, known.customer))
+    rows, since, undated = known.take(order), since[order], undated[order]
+    passed = (rows.left_at != NEVER) & (rows.left_at < as_of)
+    follows = np.append((rows.customer[1:] == rows.customer[:-1]) & (since[1:] > since[:-1]), False)
+    taken_back = follows & (np.append(since[1:], NEVER) < rows.left_at)
+    left = _last(rows, since, passed & ~taken_back, size)
+    welcome = (rows.contact_allowed == 1) | (not asks)
+    back = _last(rows, since, ~undated & ~passed & welcome, size)
+    return np.asarray((left != NEVER) & (back <= left))
 
 
 def _last(known: CustomerChanges, values: I64, given: NDArray[np.bool_], size: int) -> I64:

@@ -105,7 +105,8 @@ class _Scores:
         known = own[known_since(shop)[own] < moment]
         if not len(known):
             return SCHEMA.empty_table()
-        return as_arrow(self.predictor.rows(shop, moment, top=self.top, only=shop.customer_ids[known].tolist()))
+        frame = self.predictor.rows(shop, moment, top=self.top, only=shop.customer_ids[known].tolist())
+        return as_arrow(frame, self.predictor.bundle.settings.churn)
 
     def nobody(self, scan: Scan) -> str:
         """That nobody was known."""

@@ -156,7 +156,7 @@ def backtest(
         *order_time_recipes(settings, seed, 1),
         *value_recipes(settings, seed, 1, ("margin_365d",)),
         *product_recipes(settings, seed, 1),
-        *cancellation_recipes(seed, 1),
+        *cancellation_recipes(seed),
     ]
     return Backtest(answers, frozenset(recipe.name for recipe in recipes if recipe.is_baseline))
 

@@ -21,7 +21,7 @@ from regulars.features.table import FeatureTable, feature_table
 from regulars.models.contract_curves import ContractCurves
 from regulars.models.fitted import Cancellations
 from regulars.models.life_table import CancellationLabels
-from regulars.training.judging import CHURN_METRICS, Judge, Measure
+from regulars.training.judging import CHURN_METRICS, Judge, Measure, log_losses
 from regulars.training.labels import Outcomes
 from regulars.training.recipes import Recipe
 from regulars.training.records import Record
@@ -120,8 +120,7 @@ class CancellationTrial:
 
     def losses(self, probability: F64) -> F64:
         """(n,) log loss of each customer's chance."""
-        clipped = np.clip(probability, 1e-6, 1 - 1e-6)
-        return -np.log(np.where(self.cancelled, clipped, 1 - clipped))
+        return log_losses(self.cancelled, probability)
 
     def records(self, judge: Judge, probability: F64) -> list[Record]:
         """The metrics of churn."""

@@ -264,7 +264,7 @@ class _Scene:
         """Each recipe's chances that these are cancelled in the window."""
         cutoff = self.cutoff
         rows = cancellation_set(cutoff.logs, cutoff.moment, cutoff.settings, self.table.context)
-        recipes = cancellation_recipes(cutoff.seed, cutoff.threads)
+        recipes = cancellation_recipes(cutoff.seed)
         return {recipe: self._contracts.answers(fit_cancellations(recipe, rows)) for recipe in recipes}
 
     def _cancelling(self, contracts: CancellationTrial, chances: Mapping[Recipe, F64]) -> Part:

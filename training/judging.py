@@ -134,8 +134,13 @@ def mean_of(values: F64) -> Measure:
 
 def churn_losses(truth: Truth, curves: OrderCurves) -> F64:
     """(n,) log loss of each customer's churn probability."""
-    churn = np.clip(curves.churn(truth.horizon_days), 1e-6, 1 - 1e-6)
-    return -np.log(np.where(truth.churned, churn, 1 - churn))
+    return log_losses(truth.churned, curves.churn(truth.horizon_days))
+
+
+def log_losses(came: NDArray[np.bool_], probability: F64) -> F64:
+    """(n,) log loss of each row's probability of what came."""
+    clipped = np.clip(probability, 1e-6, 1 - 1e-6)
+    return -np.log(np.where(came, clipped, 1 - clipped))
 
 
 def judge_churn(judge: Judge, truth: Truth, curves: OrderCurves) -> list[Record]:

@@ -93,10 +93,10 @@ def product_recipes(settings: Settings, seed: int, threads: int, *, mine: bool =
     ]
 
 
-def cancellation_recipes(seed: int, threads: int) -> list[Recipe]:
+def cancellation_recipes(seed: int) -> list[Recipe]:
     """Answers to 'who cancels'."""
     return [
-        Recipe("cancellation", lambda: CancellationModel(seed=seed, threads=threads), False),
+        Recipe("cancellation", lambda: CancellationModel(seed=seed), False),
         Recipe("life_table", TenureCancellations, True),
         Recipe("constant_rate", lambda: TenureCancellations(by_tenure=False), True),
     ]

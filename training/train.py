@@ -137,7 +137,7 @@ def _fit(
         recipes = {"order_times": when.text, "value": worth.text, "next_product": what.text}
         cancellations = None
         if settings.churn.is_contract:
-            how = _named(cancellation_recipes(seed, threads), winners[CANCELLATION])
+            how = _named(cancellation_recipes(seed), winners[CANCELLATION])
             cancellations = fit_cancellations(how, cancellation_set(logs, until, settings, rows.table.context))
             recipes[CANCELLATION] = how.text
         products = waited_for.result()

@@ -106,11 +106,19 @@ def test_a_folder_of_scores_is_the_file(give: Give, trained: Path, tmp_path: Pat
     early = give("score", "shop", "--out", tmp_path / "none", "--as-of", "1999-01-01", at=trained)
     assert early.code == 1
     assert "no customer was known before 1999-01-01; the first order line is of" in early.err
+
+
+def test_a_folder_that_is_not_of_parts_alone_is_left_as_it_is(give: Give, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/notes.txt").touch()
-    said_no = give("score", "shop", "--out", tmp_path / "mine", at=trained)
-    assert said_no.code == 2
-    assert "holds no parts" in said_no.err
+    for name in ("part-0000000000.parquet", "notes.txt"):
+        (tmp_path / "mine" / name).touch()
+    (tmp_path / "file").touch()
+    told = {"mine": "holds something else than parts, notes.txt", "file": "is a file, not a folder of parts"}
+    for name, why in told.items():
+        said = give("score", "shop", "--out", tmp_path / name, at=trained)
+        assert said.code == 2
+        assert why in said.err
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["notes.txt", "part-0000000000.parquet"]
 
 
 def test_a_model_is_named_in_four_ways(give: Give, trained: Path, tmp_path: Path) -> None:
@@ -253,3 +261,13 @@ def test_a_second_training_keeps_or_promotes_and_says_why(give: Give, trained: P
     assert re.fullmatch(r"regulars version 2: (Promoted|Kept|Not promoted).*\n", said.out), said.out
     told = json.loads((place / "champion/bundle.json").read_text())["trained_as_of"]
     assert told.startswith("2025-06-30" if ": Promoted" in said.out else "2025-04-01")
+
+
+def test_a_sample_that_is_too_small_is_told_as_such(give: Give, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "shop").symlink_to(trained / "shop")
+    said = give("train", "shop", "--sample-customers", "1", at=tmp_path)
+    assert said.code == 1
+    assert "a sample of fewer than 500 customers tells little, and what it promotes is the champion" in said.err
+    assert "This was asked of a sample of 1 of" in said.err
+    assert "a larger --sample-customers may do." in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]

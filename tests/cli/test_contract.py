@@ -69,6 +69,15 @@ def test_from_the_tables_to_the_report(give: Give, tmp_path: Path) -> None:
     assert kept["reason"].str.startswith("The chance that they cancel in the next 90 days is ").all()
     assert not rows["customer_id"].isin(gone).any()
 
+    # Elsewhere than beside the settings the scores still say that churn is cancelling, as one file or in parts.
+    (tmp_path / "elsewhere").mkdir()
+    assert give("score", "shop", "--out", "scores", at=tmp_path).code == 0
+    for name in ("scores.parquet", "scores"):
+        where = ("../shop", "--scores", f"../{name}", *listed[2:], "--out", f"{name}.csv")
+        said = give("outreach", *where, at=tmp_path / "elsewhere")
+        assert "[churn] of the settings is not what the scores were made with; the scores' holds" in said.err
+        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "elsewhere" / f"{name}.csv"), rows)
+
     assert give("report", "shop", *listed, "--out", "report.html", at=tmp_path).code == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "contracts are expected to be cancelled" in page

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from regulars.cli.learning import _incumbent
 from regulars.features.settings import Settings
 
 PLOTS = {"calibration", "gains", "profit_curve", "log_loss_by_cutoff", "next_product_hits", "ndcg_by_cutoff"}
@@ -92,3 +93,17 @@ def test_nothing_is_pickled_and_no_customer_is_named(trained: Path) -> None:
         content = path.read_bytes()
         named = [who for who in customers if who.encode() in content]
         assert not named, path
+
+
+@pytest.mark.parametrize(("churn", "told"), [({}, ""), ({"by": "contract"}, "by"), ({"horizon_days": 30}, "horizon")])
+def test_a_champion_of_another_churn_is_told_of(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, churn: dict[str, Any], told: str
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    uri = f"sqlite:///{trained / 'mlflow.db'}"
+    champion, incumbent = _incumbent(Settings.model_validate({"mlflow": {"tracking_uri": uri}, "churn": churn}))
+    assert champion is not None
+    assert incumbent is not None
+    now = {"by": "by = 'contract' and horizon_days = 90", "horizon": "by = 'orders' and horizon_days = 30"}.get(told)
+    sentence = f"[churn] is {now}, where the champion has by = 'orders' and horizon_days = 90;"
+    assert (sentence in capsys.readouterr().err) == bool(told)

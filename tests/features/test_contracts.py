@@ -127,8 +127,15 @@ def test_what_the_readiness_report_makes_of_it() -> None:
         return str(contracts_item(shop, settings, time_of(60)))
 
     assert told(few, Settings()) == "None"
-    assert told(few, by_contract) == "[ok] 0 of 3 customers have a left_at (0%): churn is cancelling."
-    assert told(dated, by_contract) == "[ok] 1 of 3 customers have a left_at (33%): churn is cancelling."
+    assert told(few, by_contract) == (
+        "[bad] 0 of 3 customers have a left_at (0%), and no cancellation is known before 2011-03-27. Fill in left_at."
+    )
+    assert told(dated, by_contract) == (
+        "[warn] 1 of 3 customers have a left_at (33%): churn is cancelling. Until there are more, chances of "
+        "cancelling are little else than one rate for all."
+    )
+    many = contract_shop([Row(50, left=50, signed=0)] * 30)
+    assert told(many, by_contract).startswith("[ok]")
     assert told(dated, Settings()) == (
         "[warn] 1 of 3 customers have a left_at (33%), and churn is no order within 90 days. If customers hold "
         "contracts, set [churn] by = 'contract': churn is then cancelling, and not silence."

@@ -43,6 +43,12 @@ def test_lines() -> None:
 @pytest.mark.parametrize(
     ("title", "columns", "key", "words"),
     [
+        (
+            "orders",
+            ORDERS | {"Currency": ["EUR", "USD"] * 2},
+            ("orders.Currency", "unknown_column"),
+            "nothing reads; it is ignored. All lines are taken as of one currency.",
+        ),
         ("orders", ORDERS | {"chanel": ["web"] * 4}, ("orders.chanel", "unknown_column"), "If 'channel' is meant"),
         (
             "orders",
@@ -65,6 +71,12 @@ def test_lines() -> None:
             "(1 of 2 rows)",
         ),
         (
+            "customers",
+            {"customer_id": ["a", "b"], "signed_up_at": ["2024-01-01"] * 2, "left_at": ["2023-12-31", "2024-01-01"]},
+            ("customers.left_at", "left_before_sign_up"),
+            "rows in which they left before they signed up (1 of 2 rows). They count as gone.",
+        ),
+        (
             "orders",
             ORDERS | {"recorded_at": ["2024-01-03T23:59:59", "2024-01-04", "2024-01-05", None]},
             ("orders.recorded_at", "recorded_late"),
@@ -74,6 +86,23 @@ def test_lines() -> None:
 )
 def test_oddities(title: str, columns: dict[str, list[Any]], key: tuple[str, str], words: str) -> None:
     assert words in notes(**{title: columns})[key]
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ([("2023-12-31", "2023-12-31")], "1 of 1 customers who left have ordered since. They are left alone."),
+        ([("2023-12-31", "2023-12-31"), ("2024-01-01", None)], ""),  # they are back
+        ([(None, "2023-12-01")], "1 of 1 customers"),
+        ([("2024-01-01", "2024-01-01")], ""),  # the order of the day on which they leave
+        ([("2023-12-31", "2024-06-01")], ""),
+    ],
+)
+def test_orders_of_customers_who_left(left: list[tuple[str | None, str | None]], told: str) -> None:
+    since, until = zip(*left, strict=True)
+    found = notes(customers={"customer_id": ["a"] * len(left), "valid_from": [*since], "left_at": [*until]})
+    assert told in found.get(("customers.left_at", "ordered_since"), "")
+    assert (("customers.left_at", "ordered_since") in found) == bool(told)
 
 
 @pytest.mark.parametrize(("missing", "noted"), [(range(10, 20), True), (range(10, 15), False)])

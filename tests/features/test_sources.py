@@ -115,6 +115,17 @@ def test_misnamed_tables_are_pointed_out(tmp_path: Path) -> None:
     reading = inspect(tmp_path, Settings())
     assert "orders: there is 'Order.csv'. If it is meant, call it 'orders'." in [str(item) for item in reading.findings]
     assert "orders: there is no such table" in str(reading.findings[0])
+    assert "found: no table at all (beside Order.csv). Expected" in str(reading.findings[0])
+    for name in ("Orders.CSV", "Sales.csv", *(f"z{i}.csv" for i in range(4))):
+        (tmp_path / name).write_text(CSV)
+    reading = inspect(tmp_path, Settings())
+    assert "(beside Order.csv, Orders.CSV, Sales.csv, z0.csv, z1.csv, ...)" in str(reading.findings[0])
+    assert "orders: there is 'Orders.CSV'. If it is meant, call it 'orders'." in map(str, reading.findings)
+
+
+def test_a_file_in_place_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text(CSV)
+    assert f"Give {tmp_path}, the folder it is in." in error_of(tmp_path / "orders.csv")
 
 
 def test_parts_name_the_file_of_a_row(tmp_path: Path) -> None:

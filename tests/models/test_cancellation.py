@@ -21,7 +21,7 @@ from regulars.models.life_table import AGES, PRIOR_CANCELLATIONS, PRIOR_DAYS, Ca
 
 class TestCancellationModelKeepsItsPromises(CancellationPromises):
     def make(self, seed: int = 0, threads: int = 1) -> CancellationModel:
-        return CancellationModel(rounds=20, seed=seed, threads=threads)
+        return CancellationModel(rounds=20, seed=seed)
 
 
 class TestTheLifeTableKeepsThem(CancellationPromises):

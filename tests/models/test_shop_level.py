@@ -77,6 +77,19 @@ def test_where_growth_cannot_be_measured_last_year_counts_as_it_was() -> None:
     assert found[0].doubt == pytest.approx(0.25, abs=0.01)
 
 
+def test_the_first_weeks_of_a_shop_say_little_of_a_year_later() -> None:
+    found = year_ago_totals(*story(context((40, 1), (325, 16))), NOW)
+
+    assert found is not None
+    assert found[0].orders == pytest.approx(30, rel=0.02)
+    assert found[0].doubt == pytest.approx(np.hypot(0.25, 0.5 * np.log(16)), abs=0.03)
+
+    # Twice as many may be the season.
+    season = year_ago_totals(*story(context((40, 8), (325, 16))), NOW)
+    assert season is not None
+    assert season[0].doubt == pytest.approx(0.25, abs=0.02)
+
+
 def test_newcomers_make_their_share() -> None:
     # Of the 600 orders of the last 60 days 150 were of customers who had not been known before them.
     table, labels = story(context((700, 10)), known_before=150)

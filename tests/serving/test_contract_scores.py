@@ -24,7 +24,6 @@ from regulars.serving.explain import explain
 from regulars.serving.outreach import OutreachList, make_list
 from regulars.serving.plays import CONTRACT_PLAYS, PLAYS, plays_for
 from regulars.serving.predictor import NotGivenWarning, Predictor
-from regulars.serving.profiles import profiles
 from regulars.serving.report import ReportInputs, build_report
 from regulars.serving.scoring import score
 from regulars.serving.sealed import BundleError
@@ -139,23 +138,6 @@ def test_a_row_is_the_same_alone_in_a_batch_and_in_chunks(shop: Shop, models: Fi
 def test_without_a_model_of_cancelling_it_says_so(shop: Shop, fake_models: FittedModels) -> None:
     with pytest.raises(ValueError, match="no model of cancelling"):
         scored(shop, fake_models)
-
-
-@pytest.mark.parametrize(
-    ("rows", "allowed"),
-    [
-        ([("2024-01-01", "2024-02-01", "true")], False),
-        ([("2024-01-01", "2024-07-01", "true")], True),  # gave notice, is still there
-        ([("2024-01-01", "2024-02-01", "true"), ("2024-03-01", None, "true")], True),
-        ([("2024-01-01", "2024-02-01", "true"), ("2024-03-01", None, None)], False),  # not in so many words
-        ([("2024-01-01", "2024-02-01", "true"), ("2024-01-15", None, "true")], False),  # holds before they left
-        ([("2024-01-01", "2024-02-01", "true"), ("2024-06-01", None, "true")], False),  # not known yet
-        ([(None, "2024-02-01", "true"), ("2024-03-01", None, "true")], True),
-    ],
-)
-def test_who_is_back_may_be_contacted_again(make_shop: MakeShop, rows: list[tuple[Any, ...]], allowed: bool) -> None:
-    given = ("customer_id valid_from left_at contact_allowed", [("a", *row) for row in rows])
-    assert profiles(make_shop([("a", "2024-01-01", "p", 10.0)], customers=given), NOW).allowed.tolist() == [allowed]
 
 
 # Lists

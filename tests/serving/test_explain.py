@@ -13,7 +13,7 @@ from regulars.features.settings import Settings
 from regulars.features.shop import Shop, as_time
 from regulars.models.fitted import FittedModels
 from regulars.serving.bundle import make_bundle
-from regulars.serving.explain import explain
+from regulars.serving.explain import _text, explain
 from regulars.serving.predictor import Predictor
 
 NOW = as_time("2024-06-01")
@@ -75,6 +75,12 @@ def test_the_words_say_the_numbers(shop: Shop, predictor: Predictor) -> None:
         "Likely to buy for the first time:\n  - Brass urn: 50%",
     ):
         assert part in told.text, told.text
+
+
+def test_a_hair_below_nothing_is_told_as_nothing(shop: Shop, predictor: Predictor) -> None:
+    values = explain(predictor, shop, "ann", NOW).values
+    values["score"]["expected_margin_low"] = -0.001
+    assert "(80 %: 0.00 to " in _text(values, Settings(), {"tea": "Green tea", "urn": "Brass urn"})
 
 
 def test_a_prospect_is_explained_too(shop: Shop, predictor: Predictor) -> None:

@@ -13,12 +13,12 @@ import pytest
 
 from regulars.features.context import ShopContext
 from regulars.features.logs import Logs
-from regulars.features.settings import Settings
+from regulars.features.settings import ChurnSettings, Settings
 from regulars.features.shop import Shop, as_time
 from regulars.models.fitted import FittedModels
 from regulars.serving import score_file
 from regulars.serving.columns import COLUMNS, LISTS, NUMBERS, SCHEMA
-from regulars.serving.score_file import write_scores
+from regulars.serving.score_file import as_arrow, churn_of, read_scores, write_scores
 from regulars.serving.scoring import score
 
 NOW = as_time("2024-06-01")
@@ -67,7 +67,7 @@ def test_other_endings_and_other_frames_are_refused(scores: pd.DataFrame, tmp_pa
 
 
 def test_a_failure_leaves_the_old_file(scores: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(frame: pd.DataFrame) -> pa.Table:
+    def fail(*_: object) -> pa.Table:
         raise OSError("disk full")
 
     path = tmp_path / "scores.parquet"
@@ -78,3 +78,24 @@ def test_a_failure_leaves_the_old_file(scores: pd.DataFrame, tmp_path: Path, mon
         write_scores(scores, path)
     assert path.read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["scores.parquet"]
+
+
+def test_parquet_tells_what_churn_was(scores: pd.DataFrame, tmp_path: Path) -> None:
+    churn = ChurnSettings(by="contract", horizon_days=30)
+    for name in ("scores.parquet", "scores.csv"):
+        write_scores(scores, tmp_path / name, churn)
+    write_scores(scores, tmp_path / "silent.parquet")
+    told = [churn_of(tmp_path / name) for name in ("scores.parquet", "scores.csv", "silent.parquet")]
+    assert told == [churn, None, None]
+
+
+def test_a_folder_of_parts_is_read_as_one_file(scores: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "scores"
+    folder.mkdir()
+    with pytest.raises(ValueError, match="or folder of parts"):
+        read_scores(folder)
+    for at in range(len(scores)):
+        pq.write_table(as_arrow(scores.iloc[[at]], ChurnSettings(by="contract")), folder / f"part-{at:010d}.parquet")
+    write_scores(scores, tmp_path / "scores.parquet")
+    pd.testing.assert_frame_equal(read_scores(folder), read_scores(tmp_path / "scores.parquet"))
+    assert churn_of(folder) == ChurnSettings(by="contract")

@@ -103,7 +103,7 @@ def test_training_asks_who_cancels_beside_the_other_questions(shop: Shop) -> Non
     made = train(shop, SETTINGS, shop.end, dataset="toys")
     assert [one.component for one in made.promotion.decisions] == list(ALL_COMPONENTS)
     assert made.models.cancellations is not None
-    assert made.recipes[CANCELLATION].split(" ")[0] in {recipe.name for recipe in cancellation_recipes(0, 1)}
+    assert made.recipes[CANCELLATION].split(" ")[0] in {recipe.name for recipe in cancellation_recipes(0)}
     (answered,) = made.backtest.answers
     told = [one for one in made.records if one.component == CANCELLATION]
     assert {one.model for one in told} == {"cancellation", "life_table", "constant_rate"}
@@ -166,7 +166,7 @@ def test_ahead_of_the_baselines_where_there_is_something_to_learn(unhappy: Simul
         assert sorted(ids) == sorted(known.index[known["active"]])
         assert (known.loc[ids, "cancelled"].to_numpy() == trial.cancelled).all()
         chance = known.loc[ids, "cancel_probability"].to_numpy()
-        answers = {one.name: trial.answers(fit_cancellations(one, rows)) for one in cancellation_recipes(0, 1)}
+        answers = {one.name: trial.answers(fit_cancellations(one, rows)) for one in cancellation_recipes(0)}
         customers.append(trial.customer)
         for name, answer in {**answers, "truth": chance}.items():
             losses.setdefault(name, []).append(trial.losses(answer))

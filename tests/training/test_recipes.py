@@ -54,12 +54,12 @@ def test_each_question_has_our_recipe_and_named_baselines() -> None:
     assert names(value_recipes(SETTINGS, 0, 1, YEAR)) == ["value", "gamma_gamma", "last_year"]
     assert names(value_recipes(SETTINGS, 0, 1, ())) == ["value", "gamma_gamma"]
     assert names(product_recipes(SETTINGS, 0, 1)) == ["next_product", "personal_top", "popular"]
-    assert names(cancellation_recipes(0, 1)) == ["cancellation", "life_table", "constant_rate"]
+    assert names(cancellation_recipes(0)) == ["cancellation", "life_table", "constant_rate"]
     every = [
         *order_time_recipes(SETTINGS, 0, 1),
         *value_recipes(SETTINGS, 0, 1, YEAR),
         *product_recipes(SETTINGS, 0, 1),
-        *cancellation_recipes(0, 1),
+        *cancellation_recipes(0),
     ]
     assert {recipe.name for recipe in every if not recipe.is_baseline} == set(OURS.values())
 
