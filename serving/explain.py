@@ -15,6 +15,7 @@ from regulars.features.past import Past
 from regulars.features.settings import Settings
 from regulars.features.shop import MONEY, NEVER, Shop, as_datetime
 from regulars.features.table import feature_table
+from regulars.models.reasons import count
 from regulars.serving.feature_choice import in_which_nothing_happened
 from regulars.serving.goods import suggested_goods
 from regulars.serving.predictor import Predictor
@@ -177,11 +178,10 @@ def _past(history: dict[str, Any]) -> str:
     else:
         gap = history["usual_gap_days"]
         rhythm = f", usually {gap:.0f} days apart" if gap is not None else ""
-        told = f"{history['orders']} orders from {history['first_order_at']} to {history['last_order_at']}{rhythm}"
-    return (
-        f"History: {told}; {history['tickets']} tickets, {history['complaints']} complaints, "
-        f"{history['contacts']} contacts, {history['referrals']} referrals."
-    )
+        orders = count(history["orders"], "order")
+        told = f"{orders} from {history['first_order_at']} to {history['last_order_at']}{rhythm}"
+    rest = ", ".join(count(history[f"{one}s"], one) for one in ("ticket", "complaint", "contact", "referral"))
+    return f"History: {told}; {rest}."
 
 
 def _products(title: str, items: list[dict[str, Any]], names: Mapping[str, str]) -> list[str]:

@@ -69,7 +69,7 @@ def test_the_words_say_the_numbers(shop: Shop, predictor: Predictor) -> None:
         "Status: scored. Stage: expanding.",
         f"Chance of no order within 90 days: {told.values['score']['churn_probability']:.0%}",
         "last order 27 days ago",
-        "History: 3 orders from 2024-01-05 to 2024-05-05, usually 60 days apart; 1 tickets, 1 complaints",
+        "History: 3 orders from 2024-01-05 to 2024-05-05, usually 60 days apart; 1 ticket, 1 complaint",
         "Profit to date: 14.00 GBP = margin 20.00 - cost to serve 6.00 + credited for referrals 0.00",
         "Green tea: 25% (bought 2 times",
         "Likely to buy for the first time:\n  - Brass urn: 50%",
