@@ -54,7 +54,9 @@ def test_check_prints_the_report(give: Give, trained: Path) -> None:
 def test_train_tells_its_steps_and_ends_with_its_result(trained: Path) -> None:
     told = (trained / "train.err").read_text().splitlines()
     assert all(line.startswith("· ") for line in told), told
-    assert sum(line.startswith("· backtest at ") for line in told) == 4
+    cutoffs = [line for line in told if line.startswith("· backtest at ")]
+    assert len(cutoffs) == 8
+    assert sum(line.endswith(": next products") for line in cutoffs) == 4
     assert (trained / "train.out").read_text() == (
         "regulars version 1: Promoted: it is the first model of this shop.\n"
     )
