@@ -30,6 +30,8 @@ YEAR = 365.25
 LIFT_DAYS = 364
 """Days ahead up to which the shop's season a year ago is known at the moment (see `ShopContext.year_ago_lift`)."""
 
+BLOCK = 4096
+"""Rows copied at a time: what is written column after column stays in the processor's cache until a row is whole."""
 FURTHER_DAYS = 180.0
 """How long further orders are counted after the next one, in days from the moment."""
 
@@ -91,9 +93,8 @@ def histories(table: FeatureTable) -> tuple[F64, F64, F64]:
 def bgnbd_hazards(model: BgNbd, table: FeatureTable) -> F64:
     """(n, intervals) chance of an order in each interval given none before, by the buy-till-you-die model."""
     frequency, recency, tenure = histories(table)
-    survival = np.column_stack(
-        [np.ones(len(table)), *(model.probability_of_no_order(frequency, recency, tenure, day) for day in EDGES[1:])]
-    )
+    none = model.probability_of_no_order(frequency, recency, tenure, EDGES[None, 1:])
+    survival = np.column_stack([np.ones(len(table)), none])
     return np.clip(1 - survival[:, 1:] / np.maximum(survival[:, :-1], 1e-300), 1e-6, 1 - 1e-6)
 
 
@@ -108,18 +109,48 @@ def hazard_inputs(
         row: (m,) rows of the table.
         interval: (m,) intervals they are looked at in.
     """
+    inputs = known_inputs(table, row)
+    look_at(inputs, table, by_bgnbd, year_ago_lifts(table), row, interval)
+    return inputs
+
+
+def known_inputs(table: FeatureTable, row: NDArray[np.integer]) -> NDArray[np.float32]:
+    """(m, columns) the inputs of `hazard_inputs` with the columns that depend on the interval left open (`look_at`)."""
+    columns = [table.column(name) for name in without_calendar(table.names)]
+    inputs = np.empty((len(row), len(columns) + len(ADDED) + len(SEASONAL)), np.float32)
+    for begin in range(0, len(row), BLOCK):
+        some, block = row[begin : begin + BLOCK], inputs[begin : begin + BLOCK]
+        for i, column in enumerate(columns):
+            block[:, i] = column[some]
+    return inputs
+
+
+def look_at(
+    inputs: NDArray[np.float32],
+    table: FeatureTable,
+    by_bgnbd: F64,
+    lifts: F64,
+    row: NDArray[np.integer],
+    interval: NDArray[np.integer],
+) -> None:
+    """Fills in the columns of `ADDED` and `SEASONAL`: the rows as seen in these intervals.
+
+    Args:
+        inputs: (m, columns) of `known_inputs`; changed in place, and may be again for other intervals.
+        table: (n) rows.
+        by_bgnbd: (n, intervals) of `bgnbd_hazards`.
+        lifts: (n, intervals) of `year_ago_lifts`.
+        row: (m,) rows of the table.
+        interval: (m,) intervals they are looked at in.
+    """
     start, end = EDGES[interval], EDGES[interval + 1]
     middle = table.moment[row] / DAY + np.minimum((start + end) / 2, start + YEAR / 2)
     turn = 2 * np.pi * (middle % YEAR) / YEAR
     added = (table.column(RECENCY)[row] + start, interval, by_bgnbd[row, interval])
-    seasonal = (np.sin(turn), np.cos(turn), year_ago_lifts(table)[row, interval])
-    known = without_calendar(table.names)
-    inputs = np.empty((len(row), len(known) + len(added) + len(seasonal)), np.float32)
-    for i, name in enumerate(known):
-        inputs[:, i] = table.column(name)[row]
-    for i, column in enumerate((*added, *seasonal), start=len(known)):
+    seasonal = (np.sin(turn), np.cos(turn), lifts[row, interval])
+    first = inputs.shape[1] - len(added) - len(seasonal)
+    for i, column in enumerate((*added, *seasonal), start=first):
         inputs[:, i] = column
-    return inputs
 
 
 def year_ago_lifts(table: FeatureTable) -> F64:

@@ -66,8 +66,14 @@ class LinearHazard:
 
     def log_odds(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> F64:
         """(n,) of an order in the interval."""
-        before = logit(by_bgnbd[:, interval])
-        columns = inputs(table, before, np.arange(len(table)), np.full(len(table), interval))
+        return self.log_odds_of(table, by_bgnbd, np.arange(len(table)), np.full(len(table), interval))
+
+    def log_odds_of(
+        self, table: FeatureTable, by_bgnbd: F64, row: NDArray[np.integer], interval: NDArray[np.integer]
+    ) -> F64:
+        """(m,) of an order of each of the rows (m,) of the table in an interval (m,)."""
+        before = logit(by_bgnbd[row, interval])
+        columns = inputs(table, before, row, interval)
         found: F64 = before + self.offsets[interval]
         # Column by column: a row's sum is the same in any batch.
         for i in range(columns.shape[1]):

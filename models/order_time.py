@@ -38,7 +38,10 @@ from regulars.models.hazard_rows import (
     bgnbd_hazards,
     hazard_inputs,
     histories,
+    known_inputs,
+    look_at,
     unfold,
+    year_ago_lifts,
 )
 from regulars.models.linear_hazard import LinearHazard
 from regulars.models.reasons import churn_reasons
@@ -46,6 +49,7 @@ from regulars.models.shop_level import ShopLevel
 from regulars.models.state import State, dict_part
 from regulars.models.stretch import Stretch
 from regulars.models.trees import (
+    BY_COLUMN,
     Growth,
     booster_part,
     contributions,
@@ -122,7 +126,8 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         years = (table.context.as_of / DAY - table.context.first_day) / 365
         self.tree_weight_ = tree_weight(rows, years)
         self.season_weight_ = float(np.clip(years - 1, 0, 1)) if self.seasonal else 0.0
-        growths = self._hazard_growths(table, by_bgnbd, rows) | self._pace_growth(table, labels)
+        inputs = hazard_inputs(table, by_bgnbd, rows.row, rows.interval) if self.tree_weight_ > 0 else None
+        growths = self._hazard_growths(inputs, rows) | self._pace_growth(table, labels)
         grown = dict(zip(growths, grow_all(list(growths.values()), self.threads), strict=True))
         self.flat_, self.season_, self.pace_ = (grown.get(name) for name in ("flat", "season", "pace"))
         learnable = 0 < rows.ordered.sum() < len(rows.row)
@@ -130,7 +135,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         self.usual_pace_ = usual_pace(labels)
         self.level_shift_, self.stretch_ = 0.0, Stretch.none()
         if self.tree_weight_ > 0:
-            self.stretch_ = Stretch.fit(self._logits_of(table, by_bgnbd, rows), rows)
+            self.stretch_ = Stretch.fit(self._logits_of(table, by_bgnbd, rows.row, rows.interval, inputs), rows)
         newest = table.take(table.moment == table.moment.max())
         self.level_shift_ = self._find_level_shift(newest)
         self.level_ = ShopLevel.fit(table, labels, self._hazards(newest), self._pace(newest))
@@ -143,20 +148,19 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         from scipy.optimize import brentq  # a prediction does without it
 
         by_bgnbd = bgnbd_hazards(self.bgnbd_, newest)
-        intervals = range(int(np.searchsorted(EDGES, LEVEL_DAYS)))
-        logits = np.column_stack([self._logits(newest, by_bgnbd, interval) for interval in intervals])
-        wanted = np.prod(1 - by_bgnbd[:, : len(intervals)], axis=1).mean()
+        intervals = int(np.searchsorted(EDGES, LEVEL_DAYS))
+        logits = self._logits(newest, by_bgnbd, intervals)
+        wanted = np.prod(1 - by_bgnbd[:, :intervals], axis=1).mean()
 
         def excess(shift: float) -> float:
             return float(np.prod(expit(-logits - shift), axis=1).mean() - wanted)
 
         return (1 - self.season_weight_) * float(brentq(excess, -30, 30))
 
-    def _hazard_growths(self, table: FeatureTable, by_bgnbd: F64, rows: HazardRows) -> dict[str, Growth]:
+    def _hazard_growths(self, inputs: NDArray[np.float32] | None, rows: HazardRows) -> dict[str, Growth]:
         """The hazard without the season and the one with it, where they count at all."""
-        if self.tree_weight_ == 0:
+        if inputs is None:
             return {}
-        inputs = hazard_inputs(table, by_bgnbd, rows.row, rows.interval)
         label = rows.ordered.astype(np.float64)
         settings = self._settings("binary", len(label))
         growths = {}
@@ -184,16 +188,25 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             "min_data_in_leaf": max(5, min(self.least_rows, rows // 50)),
             "feature_fraction": 0.3,
             "seed": self.seed,
+            **BY_COLUMN,
         }
 
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
         """One curve per row; a row without an order before its moment is read as a customer of no history."""
         self._check(table)
-        return from_hazards(EDGES, *self.level_.scaled(self._hazards(table), self._pace(table), table.moment))
+        return self._curves(table, len(EDGES) - 1, self._pace(table))
+
+    def _curves(self, table: FeatureTable, intervals: int, pace: F64) -> OrderCurves:
+        """The curves of the first intervals."""
+        hazards = self._hazards(table, intervals)
+        return from_hazards(EDGES[: intervals + 1], *self.level_.scaled(hazards, pace, table.moment))
 
     def predict_proba(self, table: FeatureTable, horizon_days: float = 90) -> F64:
         """(n, 2) chance of an order within the horizon, and of none (churn)."""
-        churn = self.predict_curves(table).churn(horizon_days)
+        self._check(table)
+        # No interval that begins at the horizon or later has a say, nor has the pace.
+        intervals = int(np.searchsorted(EDGES[1:-1], horizon_days)) + 1
+        churn = self._curves(table, intervals, np.zeros(len(table))).churn(horizon_days)
         return np.column_stack([1 - churn, churn])
 
     def reasons(self, table: FeatureTable, horizon_days: float, top: int = 3) -> list[list[str]]:
@@ -233,36 +246,49 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
     def _inputs(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> NDArray[np.float32]:
         return hazard_inputs(table, by_bgnbd, np.arange(len(table)), np.full(len(table), interval))
 
-    def _hazards(self, table: FeatureTable) -> F64:
+    def _hazards(self, table: FeatureTable, intervals: int = len(EDGES) - 1) -> F64:
         """(n, intervals) chance of an order in each interval given none before, whatever the year says of them."""
-        by_bgnbd = bgnbd_hazards(self.bgnbd_, table)
-        hazards = np.empty((len(table), len(EDGES) - 1))
-        for interval in range(hazards.shape[1]):
-            hazards[:, interval] = expit(self._logits(table, by_bgnbd, interval))
-        return hazards
+        return np.asarray(expit(self._logits(table, bgnbd_hazards(self.bgnbd_, table), intervals)))
 
-    def _logits(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> F64:
-        """(n,) log odds of an order in the interval: trees and buy-till-you-die, each as far as it is believed."""
+    def _logits(self, table: FeatureTable, by_bgnbd: F64, intervals: int) -> F64:
+        """(n, intervals) log odds of an order of each row in each of the first intervals."""
+        found, every = np.empty((len(table), intervals)), np.arange(len(table))
+        inputs = known_inputs(table, every) if self.tree_weight_ > 0 else None
+        lifts = year_ago_lifts(table)
+        for k in range(intervals):
+            interval = np.full(len(table), k)
+            if inputs is not None:
+                look_at(inputs, table, by_bgnbd, lifts, every, interval)
+            found[:, k] = self._logits_of(table, by_bgnbd, every, interval, inputs)
+        return found
+
+    def _logits_of(
+        self,
+        table: FeatureTable,
+        by_bgnbd: F64,
+        row: NDArray[np.integer],
+        interval: NDArray[np.integer],
+        inputs: NDArray[np.float32] | None,
+    ) -> F64:
+        """(m,) log odds of an order: trees and buy-till-you-die, each as far as it is believed.
+
+        Args:
+            table: (n) rows.
+            by_bgnbd: (n, intervals) of `bgnbd_hazards`.
+            row: (m,) rows of the table.
+            interval: (m,) intervals they are looked at in.
+            inputs: (m, columns) of `hazard_inputs`; None where trees have no say.
+        """
         if self.linear_ is None:
-            found = logit(by_bgnbd[:, interval])
+            found = logit(by_bgnbd[row, interval])
         else:
-            found = self.linear_.log_odds(table, by_bgnbd, interval)
-        if self.tree_weight_ == 0:
-            return found
+            found = self.linear_.log_odds_of(table, by_bgnbd, row, interval)
+        if inputs is None:
+            return np.asarray(found)
         found = (1 - self.tree_weight_) * found
-        inputs = self._inputs(table, by_bgnbd, interval)
         for booster, weight in self._boosters():
             found += self.tree_weight_ * weight * raw_scores(booster, inputs[:, : booster.num_feature()])
         return self.stretch_.of(found, interval) + self.level_shift_
-
-    def _logits_of(self, table: FeatureTable, by_bgnbd: F64, rows: HazardRows) -> F64:
-        """(m,) log odds of an order in each of the unfolded rows."""
-        found = np.empty(len(rows.row))
-        for interval in range(len(EDGES) - 1):
-            these = np.flatnonzero(rows.interval == interval)
-            some = rows.row[these]
-            found[these] = self._logits(table.take(some), by_bgnbd[some], interval)
-        return found
 
     def _pace(self, table: FeatureTable) -> F64:
         if self.pace_ is None:

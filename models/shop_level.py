@@ -116,13 +116,17 @@ class ShopLevel:
         return found
 
     def scaled(self, hazards: F64, pace: F64, moment: I64) -> tuple[F64, F64]:
-        """Hazards (n, intervals) and pace (n,) of customers at moments (n,), with all rates times the factors."""
+        """Hazards (n, intervals) and pace (n,) of customers at moments (n,), with all rates times the factors.
+
+        The intervals are those of `EDGES`, or the first of them.
+        """
         if (self.factors == 1).all():
             return hazards, pace
         moments, which = np.unique(moment, return_inverse=True)
         since = (moments - self.moment) / DAY
         # The curve ends at the last edge; one row for each moment, not for each customer.
-        starts, ends = since[:, None] + EDGES[:-1], since[:, None] + EDGES[1:]
+        edges = EDGES[: hazards.shape[1] + 1]
+        starts, ends = since[:, None] + edges[:-1], since[:, None] + edges[1:]
         factors = (self._until(ends) - self._until(starts)) / (ends - starts)
         ahead = (self._until(since + PACE_DAYS) - self._until(since)) / PACE_DAYS
         return -np.expm1(factors[which] * np.log1p(-np.minimum(hazards, SURE))), pace * ahead[which]

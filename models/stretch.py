@@ -55,8 +55,8 @@ class Stretch:
         found = correction(column, rows.interval, log_odds, rows.ordered)
         return cls(centre, BELIEVED * float(found[0]) / spread, BELIEVED * found[1:])
 
-    def of(self, log_odds: F64, interval: int) -> F64:
-        """(n,) log odds of an order in the interval, stretched."""
+    def of(self, log_odds: F64, interval: int | NDArray[np.integer]) -> F64:
+        """(n,) log odds of an order in the interval, or in one (n,) for each, stretched."""
         return np.asarray(log_odds + self.slope * (log_odds - self.centre) + self.offsets[interval])
 
     def to_dict(self) -> dict[str, Any]:
