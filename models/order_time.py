@@ -49,7 +49,6 @@ from regulars.models.shop_level import ShopLevel
 from regulars.models.state import State, dict_part
 from regulars.models.stretch import Stretch
 from regulars.models.trees import (
-    BY_COLUMN,
     Growth,
     booster_part,
     contributions,
@@ -188,7 +187,6 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             "min_data_in_leaf": max(5, min(self.least_rows, rows // 50)),
             "feature_fraction": 0.3,
             "seed": self.seed,
-            **BY_COLUMN,
         }
 
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
