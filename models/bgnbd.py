@@ -70,7 +70,8 @@ def summarise(frequency: Floats, recency: Floats, tenure: Floats, weights: Float
     """Count equal customers together; the result does not depend on the order of the rows."""
     known = weights > 0
     longest = float(tenure[known].max())
-    step = min(RESOLUTION, 10.0 ** np.floor(np.log10(max(FINEST * longest, 1e-290)))) if longest > 0 else RESOLUTION
+    finest = float(10.0 ** np.floor(np.log10(max(FINEST * longest, 1e-290))))
+    step = min(RESOLUTION, finest) if longest > 0 else RESOLUTION
     rows = np.column_stack((frequency, np.round(recency / step), np.round(tenure / step)))[known]
     order = np.lexsort((weights[known], rows[:, 2], rows[:, 1], rows[:, 0]))
     rows, sorted_weights = rows[order], weights[known][order]
