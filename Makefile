@@ -25,7 +25,7 @@ JOBS := 2
 HTTP_PORT := 8000
 UI_PORT := 5000
 # Every script of benchmarks/ that can be run; the others are their parts.
-BENCH := $(patsubst benchmarks/%.py,%,$(shell grep -l '^if __name__' benchmarks/*.py | grep -v -E '(feature_(steps|peers)|quality_peers|next_product_(peers|scale_peers|scale_steps))\.py'))
+BENCH := $(patsubst benchmarks/%.py,%,$(shell grep -l '^if __name__' benchmarks/*.py | grep -v -E '(feature_(steps|peers)|quality_peers|churn_speed_(steps|peers)|next_product_(peers|scale_peers|scale_steps))\.py'))
 # What `make ui` and `make serve` open: one's own where there is one, else the real data's, else the demo's.
 STORE := $(firstword $(wildcard mlflow.db build/real/mlflow.db build/demo/mlflow.db))
 MODEL := $(or $(REGULARS_MODEL),$(firstword $(wildcard champion build/real/champion build/demo/champion)))

@@ -36,6 +36,8 @@ PRIOR_SHAPES = {"r": 1.0, "a": 1.0, "b": 2.5}
 """Centres of the prior; the centre of alpha is the mean tenure."""
 RESOLUTION = 0.01
 """Days to which times are rounded before equal customers are counted together."""
+FINEST = 1e-4
+"""Of the longest tenure, down to a power of ten: the rounding where that is finer. Times may be in years."""
 # The pole at p = -1/z decides how many nodes are needed: (largest z, nodes).
 NODES = ((0.5, 16), (2.0, 32), (10.0, 64), (50.0, 192), (np.inf, 512))
 
@@ -67,13 +69,16 @@ class Histories:
 def summarise(frequency: Floats, recency: Floats, tenure: Floats, weights: Floats) -> Histories:
     """Count equal customers together; the result does not depend on the order of the rows."""
     known = weights > 0
-    rows = np.column_stack((frequency, np.round(recency / RESOLUTION), np.round(tenure / RESOLUTION)))[known]
+    longest = float(tenure[known].max())
+    finest = float(10.0 ** np.floor(np.log10(max(FINEST * longest, 1e-290))))
+    step = min(RESOLUTION, finest) if longest > 0 else RESOLUTION
+    rows = np.column_stack((frequency, np.round(recency / step), np.round(tenure / step)))[known]
     order = np.lexsort((weights[known], rows[:, 2], rows[:, 1], rows[:, 0]))
     rows, sorted_weights = rows[order], weights[known][order]
     starts = np.flatnonzero(np.concatenate(([True], (rows[1:] != rows[:-1]).any(axis=1))))
     rows, weight = rows[starts], np.add.reduceat(sorted_weights, starts)
-    unit = float((weight * rows[:, 2]).sum() / weight.sum()) * RESOLUTION or 1.0
-    times = rows[:, 1:] * (RESOLUTION / unit)
+    unit = float((weight * rows[:, 2]).sum() / weight.sum()) * step or 1.0
+    times = rows[:, 1:] * (step / unit)
     orders, which = np.unique(rows[:, 0], return_inverse=True)
     repeat = rows[:, 0] > 0
     return Histories(

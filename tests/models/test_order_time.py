@@ -11,6 +11,7 @@ from tests.models.shops import HISTORY_DAYS, Training, made_shop
 
 from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
+from regulars.models.curves import LAST_DAY
 from regulars.models.hazard_rows import ADDED, EDGES, SEASONAL, HazardRows, bgnbd_hazards, unfold
 from regulars.models.order_time import OrderTimeModel, tree_weight
 from regulars.models.shop_level import ShopLevel
@@ -101,6 +102,15 @@ def test_where_nothing_can_be_told_apart_it_is_bgnbd() -> None:
     hazards = bgnbd_hazards(model.bgnbd_, nobody.table)
     np.testing.assert_allclose(survival[:, 1:], np.cumprod(1 - hazards, axis=1))
     assert model.importance() == dict.fromkeys((*model.names_, *ADDED, *SEASONAL), 0.0)
+
+
+@pytest.mark.parametrize("horizon", [0.0, 1, 7, 40, 90, 91, 365, LAST_DAY])
+def test_churn_at_one_horizon_is_that_of_the_whole_curve(
+    shop: Training, fitted: OrderTimeModel, horizon: float
+) -> None:
+    churn = fitted.predict_proba(shop.table, horizon)[:, 1]
+
+    np.testing.assert_array_equal(churn, fitted.predict_curves(shop.table).churn(horizon))
 
 
 def test_it_meets_the_level_and_ranks_better_than_chance(shop: Training, fitted: OrderTimeModel) -> None:

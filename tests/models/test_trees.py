@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regulars.models.trees import Growth, booster_part, contributions, grow_all, predictions, raw_scores, texts_of
+from regulars.models.trees import (
+    BY_COLUMN,
+    Growth,
+    booster_part,
+    contributions,
+    grow_all,
+    predictions,
+    raw_scores,
+    texts_of,
+)
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(500, 4))
@@ -21,6 +30,18 @@ def test_boosters_come_in_order_and_do_not_depend_on_threads(threads: int) -> No
     grown = grow_all(growths(3), threads)
 
     assert [booster.model_to_string() for booster in grown] == [one.grow().model_to_string() for one in growths(3)]
+
+
+def test_counting_by_column_grows_the_same_trees() -> None:
+    inputs = np.random.default_rng(1).normal(size=(5000, 30)).astype(np.float32)
+    inputs[inputs > 1.5] = np.nan
+    target = (np.nan_to_num(inputs[:, 1]) + inputs[:, 2] > 0).astype(np.float64)
+    settings = {"objective": "binary", "feature_fraction": 0.3, "seed": 3}
+
+    texts = [Growth(inputs, target, 30, settings | dict(more)).grow().model_to_string() for more in ({}, BY_COLUMN)]
+
+    one, other = (text.partition("\nparameters:")[0] for text in texts)
+    assert one == other
 
 
 def test_nothing_to_grow() -> None:
