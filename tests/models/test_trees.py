@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from regulars.models.trees import (
-    BY_COLUMN,
     Growth,
     booster_part,
     contributions,
@@ -19,6 +18,9 @@ from regulars.models.trees import (
 RNG = np.random.default_rng(0)
 INPUTS = RNG.normal(size=(500, 4))
 TARGET = (INPUTS[:, 1] > 0).astype(np.float64)
+
+
+BY_ROW = {"force_row_wise": True, "force_col_wise": False}
 
 
 def growths(count: int) -> list[Growth]:
@@ -38,7 +40,7 @@ def test_counting_by_column_grows_the_same_trees() -> None:
     target = (np.nan_to_num(inputs[:, 1]) + inputs[:, 2] > 0).astype(np.float64)
     settings = {"objective": "binary", "feature_fraction": 0.3, "seed": 3}
 
-    texts = [Growth(inputs, target, 30, settings | dict(more)).grow().model_to_string() for more in ({}, BY_COLUMN)]
+    texts = [Growth(inputs, target, 30, settings | dict(more)).grow().model_to_string() for more in ({}, BY_ROW)]
 
     one, other = (text.partition("\nparameters:")[0] for text in texts)
     assert one == other
