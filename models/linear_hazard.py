@@ -64,11 +64,7 @@ class LinearHazard:
         found = correction(x, rows.interval, before, rows.ordered)
         return cls(centre, spread, found[: x.shape[1]], found[x.shape[1] :])
 
-    def log_odds(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> F64:
-        """(n,) of an order in the interval."""
-        return self.log_odds_of(table, by_bgnbd, np.arange(len(table)), np.full(len(table), interval))
-
-    def log_odds_of(
+    def log_odds(
         self, table: FeatureTable, by_bgnbd: F64, row: NDArray[np.integer], interval: NDArray[np.integer]
     ) -> F64:
         """(m,) of an order of each of the rows (m,) of the table in an interval (m,)."""

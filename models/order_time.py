@@ -280,7 +280,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         if self.linear_ is None:
             found = logit(by_bgnbd[row, interval])
         else:
-            found = self.linear_.log_odds_of(table, by_bgnbd, row, interval)
+            found = self.linear_.log_odds(table, by_bgnbd, row, interval)
         if inputs is None:
             return np.asarray(found)
         found = (1 - self.tree_weight_) * found

@@ -7,8 +7,9 @@ products are judged on those who bought something, and an answer does not depend
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ from regulars.training.records import CANCELLATION, CHOSEN_BY, CutoffPredictions
 from regulars.training.snapshots import TrainingSet, customers_at, training_set
 
 F64 = NDArray[np.float64]
+Answer = TypeVar("Answer", OrderCurves, ValuePrediction)
 PRODUCTS = "next_product"
 LIST_LENGTH = 20
 
@@ -184,10 +186,14 @@ class _Scene:
         settings, seed, threads = cutoff.settings, cutoff.seed, cutoff.threads
         fitted = {recipe: fit_order_times(recipe, self.rows) for recipe in order_time_recipes(settings, seed, threads)}
         curves = {recipe: model.predict_curves(self.table) for recipe, model in fitted.items()}
-        parts = [self._churn(curves), self._dates(curves)]
+        on_churn = {recipe: curve for recipe, curve in curves.items() if recipe.judged_on_churn}
         ours = next(recipe for recipe in fitted if recipe.name == OURS["order_times"])
         values = self._values(fitted[ours], curves[ours])
-        parts.append(self._value(values))
+        parts = [
+            self._part("order_times", on_churn, judging.judge_churn, judging.churn_losses),
+            self._part("dates", curves, judging.judge_dates, judging.date_losses),
+            self._part("value", values, judging.judge_value, judging.value_losses),
+        ]
         contracts = self._contracts if settings.churn.is_contract else None
         chances = {} if contracts is None else self._chances()
         if contracts is not None:
@@ -200,9 +206,7 @@ class _Scene:
                 as_of=cutoff.as_of,
                 churned=self.truth.churned,
                 churn_probability={
-                    recipe.name: curve.churn(self.truth.horizon_days)
-                    for recipe, curve in curves.items()
-                    if recipe.judged_on_churn
+                    recipe.name: curve.churn(self.truth.horizon_days) for recipe, curve in on_churn.items()
                 },
                 margin=self.truth.margin,
                 expected_margin={recipe.name: value.expected for recipe, value in values.items()},
@@ -213,25 +217,6 @@ class _Scene:
             ),
             {} if contracts is None else {CANCELLATION: contracts.customer},
         )
-
-    def _churn(self, curves: Mapping[Recipe, OrderCurves]) -> Part:
-        judged = {recipe: curve for recipe, curve in curves.items() if recipe.judged_on_churn}
-        records = [
-            record
-            for recipe, curve in judged.items()
-            for record in judging.judge_churn(self.cutoff.judge("order_times", recipe), self.truth, curve)
-        ]
-        losses = {recipe.name: judging.churn_losses(self.truth, curve) for recipe, curve in judged.items()}
-        return Part("order_times", records, losses)
-
-    def _dates(self, curves: Mapping[Recipe, OrderCurves]) -> Part:
-        records = [
-            record
-            for recipe, curve in curves.items()
-            for record in judging.judge_dates(self.cutoff.judge("dates", recipe), self.truth, curve)
-        ]
-        losses = {recipe.name: judging.date_losses(self.truth, curve) for recipe, curve in curves.items()}
-        return Part("dates", records, losses)
 
     def _values(self, order_times: OrderTimes, curves: OrderCurves) -> dict[Recipe, ValuePrediction]:
         """What each value recipe expects, ours first; those that the data cannot carry are left out."""
@@ -245,14 +230,19 @@ class _Scene:
         horizon = self.truth.horizon_days
         return {recipe: m.predict(self.table, curves, horizon) for recipe, m in fitted.items() if m is not None}
 
-    def _value(self, values: Mapping[Recipe, ValuePrediction]) -> Part:
+    def _part(
+        self,
+        component: str,
+        answers: Mapping[Recipe, Answer],
+        judge: Callable[[Judge, Truth, Answer], list[Record]],
+        losses: Callable[[Truth, Answer], F64],
+    ) -> Part:
         records = [
             record
-            for recipe, value in values.items()
-            for record in judging.judge_value(self.cutoff.judge("value", recipe), self.truth, value)
+            for recipe, answer in answers.items()
+            for record in judge(self.cutoff.judge(component, recipe), self.truth, answer)
         ]
-        losses = {recipe.name: judging.value_losses(self.truth, value) for recipe, value in values.items()}
-        return Part("value", records, losses)
+        return Part(component, records, {recipe.name: losses(self.truth, one) for recipe, one in answers.items()})
 
     @lazy
     def _contracts(self) -> CancellationTrial:

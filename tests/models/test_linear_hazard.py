@@ -53,7 +53,9 @@ def test_it_corrects_as_far_as_there_are_data(customers: int, low: float, high: 
     table, random = table_of(customers), np.random.default_rng(7)
     by_bgnbd = np.full((customers, len(EDGES) - 1), 0.4)
     fitted = LinearHazard.fit(table, by_bgnbd, rows_of(customers, random.random(customers) < 0.2))
-    moved = np.mean([logit(0.4) - fitted.log_odds(table, by_bgnbd, k).mean() for k in range(len(EDGES) - 1)])
+    intervals, everybody = range(len(EDGES) - 1), np.arange(customers)
+    told = [fitted.log_odds(table, by_bgnbd, everybody, np.full(customers, k)) for k in intervals]
+    moved = logit(0.4) - np.mean(told)
     assert low <= moved <= high
 
 
@@ -62,7 +64,9 @@ def test_a_customer_alone_is_the_one_in_the_batch_and_numbers_survive() -> None:
     by_bgnbd = random.uniform(0.1, 0.5, (50, len(EDGES) - 1))
     fitted = LinearHazard.fit(table, by_bgnbd, rows_of(50, random.random(50) < 0.5))
     again = LinearHazard.from_dict(fitted.to_dict())
-    batch = fitted.log_odds(table, by_bgnbd, 2)
+    batch = fitted.log_odds(table, by_bgnbd, np.arange(50), np.full(50, 2))
     for row in (0, 17, 49):
-        alone = again.log_odds(table.take(np.array([row])), by_bgnbd[row : row + 1], 2)
+        alone = again.log_odds(
+            table.take(np.array([row])), by_bgnbd[row : row + 1], np.zeros(1, np.int64), np.full(1, 2)
+        )
         assert alone[0] == batch[row]
