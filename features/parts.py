@@ -146,12 +146,6 @@ def add_up(
     return reading, list(findings.values())
 
 
-def no_good_row(title: str) -> Finding:
-    """What is said of a table of which nothing is left."""
-    advice = "Correct the rows that are named; the same fault is often in all of them."
-    return Finding(title, "", "no_good_row", "error", "no row can be used", advice=advice)
-
-
 @contextmanager
 def _read(title: str, origin: str, rows: pa.Table, settings: Settings) -> Iterator[TableReader]:
     """The part, read; its typed table is there for as long as the context lasts."""

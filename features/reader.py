@@ -172,9 +172,7 @@ class TableReader:
         )
         self._find_bad_rows(row[4 + len(names) :], rows)
         if rows and not used:
-            advice = "Correct the rows that are named; the same fault is often in all of them."
-            found = Finding(self.table.title, "", "no_good_row", "error", "no row can be used", advice=advice)
-            self.findings.append(found)
+            self.findings.append(no_good_row(self.table.title))
 
     def _find_bad_rows(self, counts: Sequence[int], rows: int) -> None:
         broken = [(bit, rule, count) for bit, (rule, count) in enumerate(zip(self.rules, counts, strict=True)) if count]
@@ -241,3 +239,9 @@ class TableReader:
 
 def _shown(value: str | None) -> str:
     return "empty" if value is None or not value.strip() else repr(value[:60])
+
+
+def no_good_row(title: str) -> Finding:
+    """What is said of a table of which nothing is left."""
+    advice = "Correct the rows that are named; the same fault is often in all of them."
+    return Finding(title, "", "no_good_row", "error", "no row can be used", advice=advice)

@@ -30,9 +30,8 @@ from regulars.features.parts import (
     bad_rows,
     check_columns,
     check_part,
-    no_good_row,
 )
-from regulars.features.reader import EXAMPLES, TableReading
+from regulars.features.reader import EXAMPLES, TableReading, no_good_row
 from regulars.features.sent import SentSettings
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, NEVER
