@@ -68,7 +68,7 @@ class Run:
         """The question's data, read when first needed."""
         if self._scene is None:
             asked = self.question
-            self._scene = Scene(logs_of(asked.dataset), asked.moment, asked.settings, asked.horizon)
+            self._scene = Scene.of(logs_of(asked.dataset), asked.moment, asked.settings)
         return self._scene
 
     def is_fresh(self, name: str, key: str) -> bool:
@@ -113,7 +113,7 @@ class Run:
         if self.is_fresh("chosen", key):
             return
         with Clock() as clock:
-            winners = quality_ours.chosen(self.scene.logs, self.question.moment, self.question.settings)
+            winners = quality_ours.chosen(self.scene.logs, self.question.moment, self.scene.settings)
             if winners["order_times"] != "order_time":
                 self._write(quality_ours.answers(self.scene, by=winners["order_times"]))
         self.keep("chosen", key, winners=winners, **clock.told)

@@ -28,13 +28,14 @@ from regulars.datasets.simulate.shop import simulate_shop
 from regulars.datasets.simulate.write import write_shop
 from regulars.features.asof import Moments
 from regulars.features.families.season import CALENDAR
+from regulars.features.horizons import judged_settings
 from regulars.features.logs import Logs
 from regulars.features.reading import read_shop
 from regulars.features.settings import Settings
 from regulars.features.shop import DAY, MONEY, as_datetime, as_time, days, iso
 from regulars.features.table import FeatureTable, feature_table
 from regulars.training.labels import Outcomes
-from regulars.training.snapshots import TrainingSet, customers_at, training_set
+from regulars.training.snapshots import TrainingSet, customers_at, first_known, training_set
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("REGULARS_DATA", ROOT.parent / "shared" / "data"))
@@ -51,8 +52,6 @@ CUTOFFS: dict[str, dict[int, tuple[str, ...]]] = {
     "simulated-no-effect": {90: ("2024-10-03", "2025-01-01", "2025-04-01", "2025-06-30")},
 }
 """Cutoffs of each data set by horizon in days; each window ends within the data."""
-TRAINED_FOR = {"cdnow": 90}
-"""Horizon in days of the settings, where no window of the one that is asked about is over at the cutoff."""
 SIMULATED_CUSTOMERS = 5_000
 
 
@@ -81,8 +80,8 @@ class Question:
 
     @property
     def settings(self) -> Settings:
-        """Defaults, with this horizon or the one that is trained for."""
-        return settings_of(TRAINED_FOR.get(self.dataset, self.horizon))
+        """Defaults, with this horizon."""
+        return settings_of(self.horizon)
 
     def __str__(self) -> str:
         return f"{self.dataset}, {self.horizon} days from {self.cutoff}"
@@ -139,13 +138,23 @@ def logs_of(dataset: str) -> Logs:
 
 
 class Scene:
-    """A question's data: what may be learnt from, who is asked about, and for how many days from the cutoff."""
+    """A question's data: what may be learnt from, who is asked about, and for how many days from the cutoff.
+
+    As in `train`, the features are those of the logs' settings, and the windows to learn from those of `settings`,
+    which are shorter where the history does not hold two of the horizon.
+    """
 
     def __init__(self, logs: Logs, moment: int, settings: Settings, horizon: int | None = None) -> None:
-        self.logs = Logs(logs.shop, settings) if logs.settings != settings else logs
+        self.logs = logs
         self.moment = moment
         self.settings = settings
         self.horizon = horizon or settings.churn.horizon_days
+
+    @classmethod
+    def of(cls, logs: Logs, moment: int, settings: Settings) -> Scene:
+        """The scene at which `train` stands at the moment with these settings."""
+        fitting = judged_settings(first_known(logs, moment), moment, settings)
+        return cls(Logs(logs.shop, settings), moment, fitting, settings.churn.horizon_days)
 
     @cached_property
     def asked(self) -> Moments:

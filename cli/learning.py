@@ -294,6 +294,7 @@ def _track(
     run.data(data)
     run.metrics({"snapshot_rows": training.rows, "features": len(training.features)})
     run.params({"seed": seed, "horizon_days": settings.churn.horizon_days, "cutoffs": len(training.predictions)})
+    run.params({"judged_horizon_days": training.horizon_days})
     # Where runs are tracked may hold a password, and where files of features lie tells of the machine.
     told = settings.model_dump_json(indent=1, exclude={"mlflow": True, "features": {"own"}})
     run.texts({"readiness.txt": ready.text(), "settings.json": told})
@@ -301,7 +302,7 @@ def _track(
     run.pictures({f"{name}.png": to_png(figure) for name, figure in pictures.items()})
     seen = {(record.component, record.model): record.is_baseline for record in training.records}
     for (component, model), is_baseline in seen.items():
-        params: dict[str, Any] = {"horizon_days": settings.churn.horizon_days, "seed": seed}
+        params: dict[str, Any] = {"horizon_days": training.horizon_days, "seed": seed}
         won = training.recipes.get(component, "").startswith(f"{model} ")
         if won:
             params |= {"recipe": training.recipes[component]}
@@ -319,6 +320,7 @@ def backtest(
     seed: Seed = 0,
 ) -> None:
     """Judges every model against its baselines, over cutoffs."""
+    from regulars.features.horizons import judged_settings
     from regulars.features.logs import Logs
     from regulars.training.backtest import backtest as run
     from regulars.training.backtest import cutoffs_of
@@ -330,13 +332,19 @@ def backtest(
     shop, reading = read_tables(place, settings)
     until = _until(as_of, shop)
     _ready(reading, settings, until)
-    _judgeable(asked, shop, until, settings)
+    judged = judged_settings(shop.first, until, settings)
+    if judged is not settings:
+        say(
+            f"the history does not hold two windows of {settings.churn.horizon_days} days; "
+            f"windows of {judged.churn.horizon_days} are judged"
+        )
+    _judgeable(asked, shop, until, judged)
     logs = Logs(shop, settings)
-    moments = asked or cutoffs_of(logs, until, settings)
-    judged = run(logs, moments, until, settings, dataset=name_of(place, settings), seed=seed, progress=say)
-    write_records(judged.records, json)
-    _print(judged.records)
-    say(f"{len(judged.records):,} records written to {json}")
+    moments = asked or cutoffs_of(logs, until, judged)
+    found = run(logs, moments, until, judged, dataset=name_of(place, settings), seed=seed, progress=say)
+    write_records(found.records, json)
+    _print(found.records)
+    say(f"{len(found.records):,} records written to {json}")
 
 
 def _judgeable(cutoffs: list[int], shop: Shop, until: int, settings: Settings) -> None:

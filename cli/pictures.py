@@ -47,8 +47,8 @@ def draw(training: Training, settings: Settings) -> dict[str, Figure]:
         ]
     assumed = plots.ContactValue(margin, settings.outreach.cost_per_contact, currency=settings.shop.currency)
     figures = {
-        "calibration": plots.calibration(predictions, used, settings.churn.horizon_days, best, left),
-        "gains": plots.gains(predictions, models, settings.churn.horizon_days, left),
+        "calibration": plots.calibration(predictions, used, training.horizon_days, best, left),
+        "gains": plots.gains(predictions, models, training.horizon_days, left),
         "profit_curve": plots.profit_curve(predictions, models, assumed),
         "log_loss_by_cutoff": plots.metric_by_cutoff(records, churn),
     }

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from regulars.features.contracts import cancellations, why_no_contracts
+from regulars.features.horizons import PARTS, WINDOWS, judged_horizon
 from regulars.features.own import own_of, tables_of
 from regulars.features.reading import Reading
 from regulars.features.settings import Settings
@@ -246,7 +247,10 @@ def _horizons(shop: Shop, settings: Settings) -> Item:
     horizon = settings.churn.horizon_days
     enough = shop.end - shop.first >= days(HORIZONS * horizon)
     sentence = f"The history is {(shop.end - shop.first) / days(horizon):.1f} horizons of {horizon} days long"
-    advice = "" if enough else "Set a shorter [churn] horizon_days, or add older orders."
+    judged = judged_horizon(shop.first, shop.end, settings)
+    instead = f"Models are learnt and judged on windows of {judged} days, and asked about {horizon}: "
+    advice = "" if enough else (instead if judged else "") + "set a shorter [churn] horizon_days, or add older orders."
+    advice = advice[:1].upper() + advice[1:]
     return Item("ok" if enough else "bad", f"{sentence} ({DYNAMICS} asks for {HORIZONS}).", advice)
 
 
@@ -326,14 +330,17 @@ def _why_not(shop: Shop, buyers: _Buyers, settings: Settings, end: int) -> str:
         return why
     if len(buyers.orders) == 1:
         return "there is a single customer; churn is learnt from the differences between customers."
-    horizon, step = settings.churn.horizon_days, settings.train.snapshot_every_days
-    before = int((buyers.first < end - days(HORIZONS * horizon)).sum())
-    if end - shop.first < days(HORIZONS * horizon + step) or before < 2:
-        span = max(0, end - shop.first) // DAY
-        there = "there are" if end == shop.end else f"there are, until {_day(end)},"
+    span = max(0, end - shop.first) // DAY
+    there = "there are" if end == shop.end else f"there are, until {_day(end)},"
+    horizon, step = judged_horizon(shop.first, end, settings), settings.train.snapshot_every_days
+    if horizon is None:
+        shortest = min(WINDOWS * settings.churn.horizon_days + step, PARTS * step)
+        return f"{there} {span} days of orders; {shortest} are needed to learn and to judge. Add older orders."
+    before = int((buyers.first < end - days(WINDOWS * horizon)).sum())
+    if before < 2:
         return (
-            f"{there} {span} days of orders, and {before} customers had bought {HORIZONS * horizon} days before their"
-            f" end; a window of {horizon} days to learn from, one to judge what was learnt, and {step} days before them"
-            " are needed. Add older orders, or set a shorter [churn] horizon_days."
+            f"{there} {span} days of orders, and {before} customers had bought {WINDOWS * horizon} days before their"
+            f" end; two are needed for a window of {horizon} days to learn from and one to judge what was learnt. Add"
+            " older orders, or set a shorter [churn] horizon_days."
         )
     return ""

@@ -56,7 +56,11 @@ class OrderCurves:
         pace for the rest of the time: E[N] = 1 - S(d) + pace * integral of (1 - S) from 0 to d.
         """
         first = 1 - self.churn(horizon_days)
-        return first + self.pace * np.maximum(horizon_days - self._waiting(horizon_days), 0.0)
+        return first + self.pace * self.days_after_next(horizon_days)
+
+    def days_after_next(self, horizon_days: float) -> F64:
+        """(n,) expected days from the next order to the horizon, 0 where it does not come: the integral of 1 - S."""
+        return np.maximum(horizon_days - self._waiting(horizon_days), 0.0)
 
     def quantile_days(self, probability: float) -> F64:
         """(n,) the day by which the next order has come with this probability; NaN if not within `LAST_DAY`."""

@@ -44,6 +44,7 @@ from regulars.models.hazard_rows import (
     year_ago_lifts,
 )
 from regulars.models.linear_hazard import LinearHazard
+from regulars.models.pace import PRIOR_DAYS, PaceLine, bgnbd_pace, pooled, usual_pace
 from regulars.models.reasons import churn_reasons
 from regulars.models.shop_level import ShopLevel
 from regulars.models.state import State, dict_part
@@ -71,8 +72,6 @@ LEVEL_DAYS = 90.0
 """The horizon at which levels are compared."""
 MONTH = 30.0
 """Days; the pace is learnt as orders in so many."""
-PACE_PRIOR_DAYS = 30.0
-"""Days of watching added to each customer's when the pace is learnt, so that one quick second order is not a habit."""
 
 
 class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
@@ -131,22 +130,22 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         self.flat_, self.season_, self.pace_ = (grown.get(name) for name in ("flat", "season", "pace"))
         learnable = 0 < rows.ordered.sum() < len(rows.row)
         self.linear_ = LinearHazard.fit(table, by_bgnbd, rows) if learnable else None
-        self.usual_pace_ = usual_pace(labels)
+        self.pace_line_ = PaceLine.fit(self._bgnbd_pace(table, by_bgnbd), labels)
         self.level_shift_, self.stretch_ = 0.0, Stretch.none()
         if self.tree_weight_ > 0:
             self.stretch_ = Stretch.fit(self._logits_of(table, by_bgnbd, rows.row, rows.interval, inputs), rows)
-        newest = table.take(table.moment == table.moment.max())
-        self.level_shift_ = self._find_level_shift(newest)
-        self.level_ = ShopLevel.fit(table, labels, self._hazards(newest), self._pace(newest))
+        at_newest = table.moment == table.moment.max()
+        newest, by_bgnbd = table.take(at_newest), by_bgnbd[at_newest]
+        self.level_shift_ = self._find_level_shift(newest, by_bgnbd)
+        self.level_ = ShopLevel.fit(table, labels, self._hazards(newest, by_bgnbd), self._pace(newest, by_bgnbd))
         return self
 
-    def _find_level_shift(self, newest: FeatureTable) -> float:
+    def _find_level_shift(self, newest: FeatureTable, by_bgnbd: F64) -> float:
         """What to add to all log odds so that the level of churn leans on BG/NBD's as far as the season is unknown."""
         if self.tree_weight_ == 0 or self.season_weight_ == 1:
             return 0.0
         from scipy.optimize import brentq  # a prediction does without it
 
-        by_bgnbd = bgnbd_hazards(self.bgnbd_, newest)
         intervals = int(np.searchsorted(EDGES, LEVEL_DAYS))
         logits = self._logits(newest, by_bgnbd, intervals)
         wanted = np.prod(1 - by_bgnbd[:, :intervals], axis=1).mean()
@@ -174,8 +173,8 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         came = labels.further_days > 0
         if self.tree_weight_ == 0 or came.sum() < 4 * self.least_rows:
             return {}
-        orders, days = labels.further_orders[came], labels.further_days[came] + PACE_PRIOR_DAYS
-        rate = (orders + usual_pace(labels) * PACE_PRIOR_DAYS) / days
+        orders, days = labels.further_orders[came], labels.further_days[came] + PRIOR_DAYS
+        rate = (orders + usual_pace(labels) * PRIOR_DAYS) / days
         settings = self._settings("poisson", len(rate))
         return {"pace": Growth(values_without_calendar(table)[came], rate * MONTH, self.rounds, settings, weight=days)}
 
@@ -192,11 +191,12 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
         """One curve per row; a row without an order before its moment is read as a customer of no history."""
         self._check(table)
-        return self._curves(table, len(EDGES) - 1, self._pace(table))
+        by_bgnbd = bgnbd_hazards(self.bgnbd_, table)
+        return self._curves(table, by_bgnbd, len(EDGES) - 1, self._pace(table, by_bgnbd))
 
-    def _curves(self, table: FeatureTable, intervals: int, pace: F64) -> OrderCurves:
+    def _curves(self, table: FeatureTable, by_bgnbd: F64, intervals: int, pace: F64) -> OrderCurves:
         """The curves of the first intervals."""
-        hazards = self._hazards(table, intervals)
+        hazards = self._hazards(table, by_bgnbd, intervals)
         return from_hazards(EDGES[: intervals + 1], *self.level_.scaled(hazards, pace, table.moment))
 
     def predict_proba(self, table: FeatureTable, horizon_days: float = 90) -> F64:
@@ -204,7 +204,8 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         self._check(table)
         # No interval that begins at the horizon or later has a say, nor has the pace.
         intervals = int(np.searchsorted(EDGES[1:-1], horizon_days)) + 1
-        churn = self._curves(table, intervals, np.zeros(len(table))).churn(horizon_days)
+        by_bgnbd = bgnbd_hazards(self.bgnbd_, table)
+        churn = self._curves(table, by_bgnbd, intervals, np.zeros(len(table))).churn(horizon_days)
         return np.column_stack([1 - churn, churn])
 
     def reasons(self, table: FeatureTable, horizon_days: float, top: int = 3) -> list[list[str]]:
@@ -244,9 +245,9 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
     def _inputs(self, table: FeatureTable, by_bgnbd: F64, interval: int) -> NDArray[np.float32]:
         return hazard_inputs(table, by_bgnbd, np.arange(len(table)), np.full(len(table), interval))
 
-    def _hazards(self, table: FeatureTable, intervals: int = len(EDGES) - 1) -> F64:
+    def _hazards(self, table: FeatureTable, by_bgnbd: F64, intervals: int = len(EDGES) - 1) -> F64:
         """(n, intervals) chance of an order in each interval given none before, whatever the year says of them."""
-        return np.asarray(expit(self._logits(table, bgnbd_hazards(self.bgnbd_, table), intervals)))
+        return np.asarray(expit(self._logits(table, by_bgnbd, intervals)))
 
     def _logits(self, table: FeatureTable, by_bgnbd: F64, intervals: int) -> F64:
         """(n, intervals) log odds of an order of each row in each of the first intervals."""
@@ -288,10 +289,14 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             found += self.tree_weight_ * weight * raw_scores(booster, inputs[:, : booster.num_feature()])
         return self.stretch_.of(found, interval) + self.level_shift_
 
-    def _pace(self, table: FeatureTable) -> F64:
+    def _pace(self, table: FeatureTable, by_bgnbd: F64) -> F64:
+        by_line = self.pace_line_.of(self._bgnbd_pace(table, by_bgnbd))
         if self.pace_ is None:
-            return np.full(len(table), self.usual_pace_)
-        return predictions(self.pace_, values_without_calendar(table)) / MONTH
+            return by_line
+        return pooled(by_line, predictions(self.pace_, values_without_calendar(table)) / MONTH, self.tree_weight_)
+
+    def _bgnbd_pace(self, table: FeatureTable, by_bgnbd: F64) -> F64:
+        return bgnbd_pace(self.bgnbd_, table, from_hazards(EDGES, by_bgnbd, np.zeros(len(table))))
 
     def state(self) -> State:
         """The fitted parts (see `models.state`)."""
@@ -303,7 +308,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
             "linear": None if self.linear_ is None else self.linear_.to_dict(),
             "season_weight": self.season_weight_,
             "tree_weight": self.tree_weight_,
-            "usual_pace": self.usual_pace_,
+            "pace_line": self.pace_line_.to_dict(),
             "level_shift": self.level_shift_,
             "stretch": self.stretch_.to_dict(),
             "level": self.level_.to_dict(),
@@ -319,7 +324,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         model.bgnbd_ = BgNbd.from_dict(numbers["bgnbd"])
         model.linear_ = None if numbers["linear"] is None else LinearHazard.from_dict(numbers["linear"])
         model.season_weight_, model.tree_weight_ = numbers["season_weight"], numbers["tree_weight"]
-        model.usual_pace_, model.level_shift_ = numbers["usual_pace"], numbers["level_shift"]
+        model.pace_line_, model.level_shift_ = PaceLine.from_dict(numbers["pace_line"]), numbers["level_shift"]
         model.stretch_ = Stretch.from_dict(numbers["stretch"])
         model.level_ = ShopLevel.from_dict(numbers["level"])
         model.flat_, model.season_, model.pace_ = (booster_part(state, name) for name in ("flat", "season", "pace"))
@@ -332,8 +337,3 @@ def tree_weight(rows: HazardRows, years: float) -> float:
     if not 0 < came < len(rows.row):
         return 0.0
     return float(came / (came + ORDERS_FOR_HALF_WEIGHT) * np.clip(years / YEARS_FOR_FULL_WEIGHT, 0, 1))
-
-
-def usual_pace(labels: OrderLabels) -> float:
-    """Orders a day after the next one, over all who came; one order in `PACE_PRIOR_DAYS` where nobody did."""
-    return float((labels.further_orders.sum() + 1) / (labels.further_days.sum() + PACE_PRIOR_DAYS))

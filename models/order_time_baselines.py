@@ -18,6 +18,7 @@ from regulars.models.baselines import ChurnFactorBaseline, RecencyBaseline, Scor
 from regulars.models.bgnbd import BgNbd
 from regulars.models.curves import LAST_DAY, OrderCurves
 from regulars.models.hazard_rows import EDGES, OrderLabels, histories
+from regulars.models.pace import bgnbd_pace
 from regulars.models.reasons import churn_reasons
 from regulars.models.state import State, dict_part
 
@@ -113,19 +114,12 @@ class BgNbdOrderTimes(BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_curves(self, table: FeatureTable) -> OrderCurves:
-        """The exact chance of no order by each edge; the pace makes the expected orders of a year its own."""
+        """The exact chance of no order by each edge; the pace makes the expected orders of half a year its own."""
         check_is_fitted(self, "model_")
-        frequency, recency, tenure = histories(table)
         survival = np.ones((len(table), len(EDGES)))
-        for k, day in enumerate(EDGES[1:], start=1):
-            survival[:, k] = self.model_.probability_of_no_order(frequency, recency, tenure, float(day))
-        bare = OrderCurves(EDGES, np.minimum.accumulate(survival, axis=1), np.zeros(len(table)))
-        half_year = 180.0
-        first = bare.expected_orders(half_year)
-        one_a_day = OrderCurves(EDGES, bare.survival, np.ones(len(table))).expected_orders(half_year) - first
-        wanted = self.model_.expected_orders(frequency, recency, tenure, half_year)
-        pace = np.maximum(wanted - first, 0) / np.maximum(one_a_day, 1e-9)
-        return OrderCurves(EDGES, bare.survival, pace)
+        survival[:, 1:] = self.model_.probability_of_no_order(*histories(table), EDGES[None, 1:])
+        bare = OrderCurves(EDGES, survival, np.zeros(len(table)))
+        return OrderCurves(EDGES, survival, bgnbd_pace(self.model_, table, bare))
 
     def reasons(self, table: FeatureTable, horizon_days: float, top: int = 3) -> list[list[str]]:
         """What is known of each customer; the same at every horizon."""

@@ -56,6 +56,8 @@ CHANGE_DOUBT = 0.5
 """The more a shop has changed in a year (log of growth), the less last year says: doubt added for each unit."""
 FURTHEST = 3.0
 """A factor beyond this, or below one over it, is no season."""
+STILL_WON = 0.1
+"""Where fewer new customers come than this share of a year ago, that year's orders say nothing of the coming ones."""
 PACE_DAYS = 90.0
 """The days ahead whose factor the pace of further orders gets."""
 SURE = 1 - 1e-9
@@ -154,7 +156,7 @@ def year_ago_totals(table: FeatureTable, labels: OrderLabels, moment: int) -> li
     """
     context, today = table.context, moment // DAY
     behind = today - YEAR - context.first_day
-    if behind < 0 or not context.orders.any():
+    if behind < 0 or not context.orders.any() or not _still_won(table, moment, min(BASE_DAYS, behind)):
         return None
     growth, doubt = _growth(context, today, min(BASE_DAYS, behind))
     newest = table.column("orders_total")[table.moment == moment].sum()
@@ -208,6 +210,18 @@ def known_shares(table: FeatureTable, labels: OrderLabels, moment: int, sample: 
             lags.append(float(lag))
             shares.append(min(known / everybody, 1.0))
     return KnownShares(np.array(lags), np.array(shares), known)
+
+
+def _still_won(table: FeatureTable, moment: int, base: int) -> bool:
+    """Whether customers are won now as they were a year ago, or a tenth as many at least.
+
+    Where everybody joined in one season, as in a panel or a campaign, the orders of that season were first orders, and
+    nobody is left to place them again.
+    """
+    since = table.column("tenure_days")[table.moment == moment]
+    now = float((since <= BASE_DAYS).sum())
+    then = float(((since > YEAR - BASE_DAYS) & (since <= YEAR + base)).sum())
+    return now + 0.5 >= STILL_WON * then * BASE_DAYS / (BASE_DAYS + base)
 
 
 def _growth(context: ShopContext, today: int, base: int) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from regulars.serving.parts import as_json
 
 MANIFEST = "manifest.json"
 FORMAT = "regulars-bundle"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _NAME = re.compile(r"^[a-z0-9_]+(/[A-Za-z0-9_]+)?\.(json|txt|npy|parquet)$", re.ASCII)
 
 

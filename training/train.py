@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from regulars.features.context import ShopContext
+from regulars.features.horizons import judged_settings
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import Shop
@@ -31,7 +32,7 @@ from regulars.training.recipes import (
     value_rows,
 )
 from regulars.training.records import CANCELLATION, CutoffPredictions, Record
-from regulars.training.snapshots import training_set
+from regulars.training.snapshots import first_known, training_set
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Training:
         importance: share of each feature in what the model of churn learnt (order times, or where contracts are held
             cancelling); empty for a baseline.
         rows: snapshot rows learnt from.
+        horizon_days: length of the windows that were learnt from and judged; the churn horizon, or less where the
+            history is too short for two of those.
     """
 
     until: int
@@ -59,6 +62,7 @@ class Training:
     recipes: Mapping[str, str]
     importance: Mapping[str, float]
     rows: int
+    horizon_days: int
 
     @property
     def records(self) -> list[Record]:
@@ -98,6 +102,11 @@ def train(
         ValueError: if churn is cancelling and no cancellation is known before `until`.
     """
     logs = Logs(shop, settings)
+    asked = settings.churn.horizon_days
+    settings = judged_settings(first_known(logs, until), until, settings)
+    judged_days = settings.churn.horizon_days
+    if judged_days < asked:
+        progress(f"the history does not hold two windows of {asked} days; models learn from windows of {judged_days}")
     moments = cutoffs_of(logs, until, settings)
     progress(f"backtest: {len(moments)} cutoffs")
     judged = backtest(
@@ -153,6 +162,7 @@ def _fit(
         recipes=recipes,
         importance=importance() if importance else {},
         rows=len(rows.table),
+        horizon_days=settings.churn.horizon_days,
     )
 
 

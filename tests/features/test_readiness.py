@@ -83,7 +83,7 @@ def test_an_old_last_order_is_noticed() -> None:
     ("orders", "words"),
     [
         (shop(1, 400), "a single customer"),
-        (shop(10, 100), "there are 100 days of orders"),
+        (shop(10, 89), "there are 89 days of orders; 90 are needed"),
         (shop(10, 400) | {"amount": ["0"] * 30}, "no customer has an order with a value"),
         (shop(10, 400) | {"amount": ["x"] * 30}, "orders"),
         ({"customer": ["a"]}, "the column is missing"),
@@ -97,9 +97,12 @@ def test_nothing_can_be_trained(orders: dict[str, list[Any]], words: str) -> Non
     assert found.text().startswith("Nothing can be trained: ")
 
 
-def test_a_shorter_horizon_makes_a_short_history_do() -> None:
-    short = Settings.model_validate({"churn": {"horizon_days": 30}})
-    assert report(short, orders=shop(10, 100)).trainable
+def test_a_short_history_is_judged_by_shorter_windows() -> None:
+    short = Settings.model_validate({"churn": {"horizon_days": 20}})
+    assert report(short, orders=shop(10, 80)).trainable
+    found = report(orders=shop(10, 100))
+    assert found.trainable
+    assert "Models are learnt and judged on windows of 30 days, and asked about 90" in found.text()
 
 
 def test_bad_rows_count_against_the_shop_only_where_they_stop_it() -> None:

@@ -184,7 +184,7 @@ def test_names_that_leave_the_folder_are_refused(folder: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "manifest", ["", "[]", "{}", '{"format": "regulars-bundle", "format_version": 2, "files": []}']
+    "manifest", ["", "[]", "{}", '{"format": "regulars-bundle", "format_version": 3, "files": []}']
 )
 def test_a_broken_manifest_is_refused(folder: Path, manifest: str) -> None:
     (folder / "manifest.json").write_text(manifest)
@@ -195,7 +195,7 @@ def test_a_broken_manifest_is_refused(folder: Path, manifest: str) -> None:
 def test_another_version_is_named(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_bytes()) | {"format_version": 99}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(BundleError, match="version 99, and this install reads 'regulars-bundle' version 2"):
+    with pytest.raises(BundleError, match="version 99, and this install reads 'regulars-bundle' version 3"):
         load_bundle(folder)
 
 

@@ -12,7 +12,8 @@ from tests.training.shops import Frames, frames_of, known_before, read, settings
 
 from regulars.features.asof import AsOf, Moments
 from regulars.features.logs import Logs
-from regulars.features.shop import DAY, Shop, as_time
+from regulars.features.settings import Settings
+from regulars.features.shop import DAY, Shop, as_time, days
 from regulars.features.table import FeatureTable, feature_table
 from regulars.models.curves import OrderCurves
 from regulars.models.hazard_rows import EDGES
@@ -260,6 +261,26 @@ def test_a_shop_of_sixty_customers() -> None:
     assert all(
         np.isfinite(np.frombuffer(answer)).all() for name, answer in answers(made, shop).items() if name != "products"
     )
+
+
+def test_a_history_shorter_than_two_horizons_is_judged_by_shorter_windows() -> None:
+    shop = read(bgnbd_orders(80, seed=2))
+    year = Settings.model_validate({"churn": {"horizon_days": 365}, "train": {"cutoffs": 1}})
+    before = shop.first + days(160)
+    told: list[str] = []
+
+    made = train(shop, year, before, dataset="toys", progress=told.append)
+
+    assert made.horizon_days == 30
+    assert told[0] == "the history does not hold two windows of 365 days; models learn from windows of 30"
+    logs = Logs(shop, year)
+    table = feature_table(logs, customers_at(logs, before), made.context)
+    curves = made.models.order_times.predict_curves(table)
+    expected = made.models.value.predict(table, curves, 365).expected
+    # A year holds more of everything than a month, and no more than the rate goes on to give.
+    assert (curves.churn(365) <= curves.churn(30)).all()
+    assert (expected >= made.models.value.predict(table, curves, 30).expected).all()
+    assert np.isfinite(expected).all()
 
 
 def test_a_shop_that_loses_money_on_everything(frames: Frames) -> None:
