@@ -5,7 +5,7 @@ Their interval is as plain as they are: the 10 % and 90 % quantiles of what came
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,10 @@ from regulars.models.curves import OrderCurves
 from regulars.models.fitted import ValuePrediction
 from regulars.models.order_time_baselines import buyers
 from regulars.models.state import State, array_part, dict_part
-from regulars.models.value import TAILS, ValueLabels, history_frame
+from regulars.models.value import TAILS, ValueLabels
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 F64 = NDArray[np.float64]
 
@@ -26,6 +29,14 @@ BASELINES: dict[str, type[GammaGammaBaseline | RepeatOfLastYearBaseline]] = {
     "gamma_gamma": GammaGammaBaseline,
     "last_year": RepeatOfLastYearBaseline,
 }
+
+
+def history_frame(table: FeatureTable) -> pd.DataFrame:
+    """The columns that the classic models read, of rows with an order before their moment."""
+    import pandas as pd
+
+    wanted = ("days_since_last_order", "tenure_days", "orders_total", "margin_total", "margin_365d")
+    return pd.DataFrame({name: table.column(name) for name in wanted if name in table.names})
 
 
 class BaselineValue(BaseEstimator):  # type: ignore[misc]
