@@ -43,6 +43,8 @@ COLUMNS = {
 WINDOW = re.compile(r"_\d+d$")
 NO_SUPPORT = "never needed support"
 """Told as what lowers the risk, or as what is known; that nothing happened is no bad experience."""
+THE_SEASON = "the shop's season at this time of the year"
+"""Told as what moves the risk only; it is no news of a customer."""
 LONG_WAIT_DAYS = 3.0
 """Days that a ticket was open from which on they are told."""
 UNNOTICED = 0.02
@@ -88,7 +90,8 @@ def _sentences(row: Row, ranked: list[tuple[str, float]], top: int) -> list[str]
     found: dict[str, str] = {}
     for theme, push in [*ranked, *((theme, 0.0) for theme in SENTENCES)]:
         text = SENTENCES[theme](row) if theme in SENTENCES else _own(theme, row)
-        if text and text not in found and not (text == NO_SUPPORT and push >= UNNOTICED):
+        empty = (text == NO_SUPPORT and push >= UNNOTICED) or (text == THE_SEASON and abs(push) < UNNOTICED)
+        if text and text not in found and not empty:
             found[text] = _effect(push)
         if len(found) >= top:
             break
@@ -205,7 +208,7 @@ def _season(row: Row) -> str:
     orders = next((v for k, v in row.items() if k.startswith("orders_year_ago_next_90")), None)
     if orders:
         return f"{count(orders, 'order')} in the same 90 days last year"
-    return "the shop's season at this time of the year"
+    return THE_SEASON
 
 
 def _returns(row: Row) -> str:

@@ -156,7 +156,7 @@ def year_ago_totals(table: FeatureTable, labels: OrderLabels, moment: int) -> li
     """
     context, today = table.context, moment // DAY
     behind = today - YEAR - context.first_day
-    if behind < 0 or not context.orders.any() or not _still_won(table, moment, min(BASE_DAYS, behind)):
+    if behind < 0 or not context.orders.any() or not _still_won(context, today, min(BASE_DAYS, behind)):
         return None
     growth, doubt = _growth(context, today, min(BASE_DAYS, behind))
     newest = table.column("orders_total")[table.moment == moment].sum()
@@ -212,16 +212,16 @@ def known_shares(table: FeatureTable, labels: OrderLabels, moment: int, sample: 
     return KnownShares(np.array(lags), np.array(shares), known)
 
 
-def _still_won(table: FeatureTable, moment: int, base: int) -> bool:
+def _still_won(context: ShopContext, today: int, base: int) -> bool:
     """Whether customers are won now as they were a year ago, or a tenth as many at least.
 
     Where everybody joined in one season, as in a panel or a campaign, the orders of that season were first orders, and
     nobody is left to place them again.
     """
-    since = table.column("tenure_days")[table.moment == moment]
-    now = float((since <= BASE_DAYS).sum())
-    then = float(((since > YEAR - BASE_DAYS) & (since <= YEAR + base)).sum())
-    return now + 0.5 >= STILL_WON * then * BASE_DAYS / (BASE_DAYS + base)
+    now, then = today - context.first_day, today - YEAR - context.first_day
+    won = context.first_orders[max(0, now - BASE_DAYS) : now].sum()
+    won_then = context.first_orders[max(0, then - base) : then + BASE_DAYS].sum() * BASE_DAYS / (BASE_DAYS + base)
+    return bool(won + 0.5 >= STILL_WON * won_then)
 
 
 def _growth(context: ShopContext, today: int, base: int) -> tuple[float, float]:

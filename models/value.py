@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import ValuePrediction, check_columns, values_without_calendar
@@ -64,6 +65,11 @@ class ValueLabels:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> ValueLabels:
         """The labels of the given rows."""
         return ValueLabels(self.margin[rows], self.orders[rows], self.watched[rows])
+
+
+def days_of_last_year(table: FeatureTable) -> F64:
+    """(n,) how many of the 365 days before each moment the shop's history holds; at least one."""
+    return np.clip(table.moment / DAY - table.context.first_day, 1, 365).astype(np.float64)
 
 
 class ValueModel(BaseEstimator):  # type: ignore[misc]
@@ -112,7 +118,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         if LAST_YEAR not in table.names:
             return ahead
         last_year = np.maximum(np.nan_to_num(table.column(LAST_YEAR)), 0) + LAST_YEAR_FLOOR * usual
-        back = last_year * horizon_days / 365
+        back = last_year * horizon_days / days_of_last_year(table)
         logs = (1 - LAST_YEAR_SHARE) * np.log(np.maximum(ahead, LEAST)) + LAST_YEAR_SHARE * np.log(back)
         return np.asarray(np.exp(logs))
 

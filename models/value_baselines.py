@@ -18,7 +18,7 @@ from regulars.models.curves import OrderCurves
 from regulars.models.fitted import ValuePrediction
 from regulars.models.order_time_baselines import buyers
 from regulars.models.state import State, array_part, dict_part
-from regulars.models.value import TAILS, ValueLabels
+from regulars.models.value import TAILS, ValueLabels, days_of_last_year
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,8 @@ class BaselineValue(BaseEstimator):  # type: ignore[misc]
         expected = np.zeros(len(table))
         if known.any():
             expected[known] = self.model_.predict(history_frame(table.take(known)))
-        return expected
+        # 'Last year' is no year yet in a young shop.
+        return expected * 365 / days_of_last_year(table) if self.baseline == "last_year" else expected
 
     def predict(self, table: FeatureTable, curves: OrderCurves, horizon_days: float) -> ValuePrediction:
         """Margin of each row within the horizon, scaled from the learnt one; curves are there for the contract."""

@@ -182,7 +182,6 @@ def test_what_is_known_fills_up_where_little_pushed() -> None:
     assert churn_reasons(table, ("interval",), np.ones((1, 1)), 3) == [
         [
             "last order 30 days ago; 2 orders so far",
-            "the shop's season at this time of the year",
             "never contacted",
         ]
     ]
