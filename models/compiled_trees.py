@@ -102,7 +102,8 @@ class CompiledTrees:
         if inputs.ndim != 2 or inputs.shape[1] != self.columns:
             raise ValueError(f"the trees were grown on {self.columns} columns, and the rows have shape {inputs.shape}")
         out = np.zeros(len(inputs))
-        _walk(inputs.astype(np.float32, copy=False), out, *self._arrays())
+        # Row by row, as the loop reads them; for another layout it would be compiled once more.
+        _walk(np.ascontiguousarray(inputs), out, *self._arrays())
         return out
 
     def _arrays(self) -> tuple[I64, I64, U32, F32, U32, F64, I64, F32]:
