@@ -68,7 +68,10 @@ class ShopPart(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Room for one customer, all zero between two of them; `evidence` is (columns, products), `shelf` (shelves, 3)."""
+    """Room for one customer, all zero between two of them; `evidence` is (columns, products), `shelf` (shelves, 3).
+
+    `touched` lists products met, and has room for one that is not to stay.
+    """
 
     evidence: F64
     touched: I64
@@ -81,7 +84,7 @@ class Workspace(NamedTuple):
         """Room for so many products and shelves."""
         return cls(
             np.zeros((SUMMED, products)),
-            np.zeros(products, dtype=np.int64),
+            np.zeros(products + 1, dtype=np.int64),
             np.zeros(products, dtype=np.bool_),
             np.zeros(products, dtype=np.bool_),
             np.zeros((shelves, 3)),
@@ -90,11 +93,13 @@ class Workspace(NamedTuple):
 
 @numba.njit(cache=True, nogil=True)
 def _meet(p: int, seen: Flags, touched: I64, met: int) -> int:
-    """Note a product that was not met before; returns the number of products met."""
-    if not seen[p]:
-        seen[p] = True
-        touched[met] = p
-        met += 1
+    """Note a product that was not met before; returns the number of products met.
+
+    It is written down either way and counted only if it is new: the processor's guess which it is would often be wrong.
+    """
+    touched[met] = p
+    met += not seen[p]
+    seen[p] = True
     return met
 
 
@@ -115,8 +120,8 @@ def _add_links(names: I64, weights: F64, links: Links, total: F64, best: F64, de
             b = product[j]
             met = _meet(b, seen, touched, met)
             total[b] += weights[i] * cosine[j]
-            if len(best) > 0 and chance[j] > best[b]:
-                best[b] = chance[j]
+            if len(best) > 0:
+                best[b] = max(best[b], np.float64(chance[j]))
     return met
 
 
