@@ -129,7 +129,7 @@ class EventLog:
 
     def where(self, mask: NDArray[np.bool_]) -> EventLog:
         """The log of the rows where `mask` holds, with the same keys and columns."""
-        start = kernels.prefix_sums(mask)[self.start]
+        start = kernels.prefix_sums(mask.astype(np.int64))[self.start]
         rows = np.flatnonzero(mask)
         return self._taken(start, rows)
 
@@ -225,7 +225,8 @@ class EventLog:
         """(n + 1,) sums of the rows before each position that are their key's first of their value, negatives aside."""
 
         def make() -> I64:
-            return kernels.prefix_sums((self.previous_same(column) < 0) & (self.columns[column] >= 0))
+            first = (self.previous_same(column) < 0) & (self.columns[column] >= 0)
+            return kernels.prefix_sums(first.astype(np.int64))
 
         return self._remember(("prefix first", column), make)
 

@@ -3,6 +3,10 @@
 Each walks the events of one key in one direction, forwards, and so cannot see what comes after the row it stands at.
 All of them work on integers; the few that return floats do so in their last expression. Arguments are contiguous int64
 arrays throughout, so that each loop is compiled once.
+
+What a newcomer waits for most is the compiler. A second type of an argument is a second compilation, and so is a number
+that stands as itself in a call of one loop by another (hence `np.int64(0)`). A slice that is assigned brings five
+seconds of an error message about shapes with it, so elements are copied one by one.
 """
 
 from __future__ import annotations
@@ -79,8 +83,8 @@ def days_since(moment: I64, time: I64) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def ratio(above: NDArray[Any], below: NDArray[Any]) -> F64:
-    """`above / below` as floats, NaN where `below` is zero."""
+def ratio(above: F64, below: F64) -> F64:
+    """`above / below`, NaN where `below` is zero."""
     out = np.empty(len(below), np.float64)
     for i in range(len(below)):
         out[i] = above[i] / below[i] if below[i] != 0 else np.nan
@@ -88,7 +92,7 @@ def ratio(above: NDArray[Any], below: NDArray[Any]) -> F64:
 
 
 @njit(cache=True, nogil=True)
-def prefix_sums(values: NDArray[Any]) -> I64:
+def prefix_sums(values: I64) -> I64:
     """(n + 1,) sums of the values before each position. They wrap around like all int64."""
     sums = np.empty(len(values) + 1, np.int64)
     total = np.int64(0)
@@ -337,7 +341,7 @@ def gap_statistics(first: I64, end: I64, gaps: I64, before: I64, total: I64, squ
     """
     median = np.full(len(first), np.nan)
     held = np.empty(64, np.int64)
-    low, high, count = 0, 0, 0
+    low, high, count = np.int64(0), np.int64(0), np.int64(0)
     for m in range(len(first)):
         to = before[end[m]]
         since = before[min(first[m] + 1, end[m])]
@@ -346,14 +350,16 @@ def gap_statistics(first: I64, end: I64, gaps: I64, before: I64, total: I64, squ
         sums[2, m] = squares[to] - squares[since]
         sums[3, m] = total[to] - total[max(to - 3, since)]
         if since < low or to < high or since >= high:
-            low, high, count = since, since, 0
+            low, high, count = since, since, np.int64(0)
         if to - low > len(held):
             wider = np.empty(2 * (to - low), np.int64)
-            wider[:count] = held[:count]
+            for j in range(count):
+                wider[j] = held[j]
             held = wider
         if to - high > count + 32:
-            held[count : count + to - high] = gaps[high:to]
-            count += to - high
+            for i in range(high, to):
+                held[count] = gaps[i]
+                count += 1
             sort(held[:count])
         else:
             for i in range(high, to):

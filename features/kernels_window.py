@@ -65,7 +65,7 @@ def running_nth_latest(start: I64, time: I64, nth: int, never: int) -> I64:
     found = np.empty(len(time), np.int64)
     held = np.empty(nth, np.int64)  # the latest so far, latest first
     for key in range(len(start) - 1):
-        held[:] = never
+        held.fill(never)
         for i in range(start[key], start[key + 1]):
             at = nth
             while at > 0 and time[i] > held[at - 1]:
@@ -115,7 +115,7 @@ def day_rhythm(start: I64, time: I64) -> I64:
         longest_slice = max(longest_slice, start[key + 1] - start[key])
     days = np.empty(longest_slice, np.int64)
     for key in range(len(start) - 1):
-        count, done, longest, uneven, earlier = 0, 0, 0, 0, -1
+        count, done, longest, uneven, earlier = np.int64(0), 0, 0, 0, -1
         for i in range(start[key], start[key + 1]):
             day = time[i] // DAY
             if count == 0 or day > days[count - 1]:

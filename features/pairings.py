@@ -129,7 +129,9 @@ def _pairs(held: Holdings, low: int, high: int, least: int) -> I64:
             if counts[b] >= least:
                 if size == room:
                     wider = np.empty((3, 2 * room), dtype=np.int64)
-                    wider[:, :room] = out
+                    for k in range(3):
+                        for i in range(room):
+                            wider[k, i] = out[k, i]
                     out, room = wider, 2 * room
                 out[0, size], out[1, size], out[2, size] = a, b, counts[b]
                 size += 1

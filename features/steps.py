@@ -30,7 +30,7 @@ _MISSING: Any = np.float64(np.nan)
 def ratio(above: Numbers, below: Numbers) -> F64:
     """`above / below` as floats, NaN where `below` is zero; (n,) both."""
     if isinstance(below, _ARRAY):
-        found: Any = kernels.ratio(above, below)  # type: ignore[arg-type]
+        found: Any = kernels.ratio(np.ascontiguousarray(above, np.float64), np.ascontiguousarray(below, np.float64))
     else:
         found = above / below if below != 0 else _MISSING  # type: ignore[operator]
     return found  # type: ignore[no-any-return]

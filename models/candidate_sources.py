@@ -20,6 +20,7 @@ from regulars.models.own_history import (
     GROUP_POPULAR,
     LAST,
     LAST_TOGETHER,
+    NEAR,
     SHELF_POPULAR,
     SINCE,
     SUMMED,
@@ -67,10 +68,12 @@ class ShopPart(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Room for one customer, all zero between two of them; `evidence` is (columns, products), `shelf` (shelves, 3)."""
+    """Room for one customer, all zero between two of them; `evidence` is (columns, products), `shelf` (shelves, 3).
+
+    `touched` lists products met, and has room for one that is not to stay.
+    """
 
     evidence: F64
-    near: F64
     touched: I64
     seen: Flags
     chosen: Flags
@@ -81,8 +84,7 @@ class Workspace(NamedTuple):
         """Room for so many products and shelves."""
         return cls(
             np.zeros((SUMMED, products)),
-            np.zeros(products),
-            np.zeros(products, dtype=np.int64),
+            np.zeros(products + 1, dtype=np.int64),
             np.zeros(products, dtype=np.bool_),
             np.zeros(products, dtype=np.bool_),
             np.zeros((shelves, 3)),
@@ -91,21 +93,25 @@ class Workspace(NamedTuple):
 
 @numba.njit(cache=True, nogil=True)
 def _meet(p: int, seen: Flags, touched: I64, met: int) -> int:
-    """Note a product that was not met before; returns the number of products met."""
-    if not seen[p]:
-        seen[p] = True
-        touched[met] = p
-        met += 1
+    """Note a product that was not met before; returns the number of products met.
+
+    It is written down either way and counted only if it is new: the processor's guess which it is would often be wrong.
+    """
+    touched[met] = p
+    met += not seen[p]
+    seen[p] = True
     return met
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_links(names: I64, weights: F64, links: Links, column: int, desk: Workspace, met: int) -> int:
-    """Follow the links out of the products held; returns the number of products met."""
+def _add_links(names: I64, weights: F64, links: Links, total: F64, best: F64, desk: Workspace, met: int) -> int:
+    """Follow the links out of the products held; returns the number of products met.
+
+    Cosines are added to `total`, and the highest chances go to `best`, unless its length is 0.
+    """
     # A tuple's arrays are taken out before the loop: inside it, each use would count references.
     known, seen, touched = len(links.start) - 1, desk.seen, desk.touched
     start, product, cosine, chance = links.start, links.product, links.cosine, links.chance
-    total, best = desk.evidence[column], desk.evidence[min(column + 1, SUMMED - 1)]
     for i in range(len(names)):
         a = names[i]
         if a >= known:
@@ -114,8 +120,8 @@ def _add_links(names: I64, weights: F64, links: Links, column: int, desk: Worksp
             b = product[j]
             met = _meet(b, seen, touched, met)
             total[b] += weights[i] * cosine[j]
-            if column != LAST_TOGETHER and chance[j] > best[b]:
-                best[b] = chance[j]
+            if len(best) > 0:
+                best[b] = max(best[b], np.float64(chance[j]))
     return met
 
 
@@ -170,11 +176,13 @@ def meet_others(
             final[finals] = names[j]
             finals += 1
     # Three hundred neighbours hold thousands of products between them: too many to list.
-    add_neighbours(names, weights, shop.pool, limits.nearest, desk.near)
-    met = _add_links(names, weights, shop.together, TOGETHER, desk, met)
-    met = _add_links(names, weights, shop.after, AFTER, desk, met)
-    met = _add_links(names, weights, shop.alike, ALIKE, desk, met)
-    met = _add_links(final[:finals], np.ones(finals), shop.together, LAST_TOGETHER, desk, met)
+    evidence = desk.evidence
+    add_neighbours(names, weights, shop.pool, limits.nearest, evidence[NEAR])
+    met = _add_links(names, weights, shop.together, evidence[TOGETHER], evidence[TOGETHER + 1], desk, met)
+    met = _add_links(names, weights, shop.after, evidence[AFTER], evidence[AFTER + 1], desk, met)
+    met = _add_links(names, weights, shop.alike, evidence[ALIKE], evidence[ALIKE + 1], desk, met)
+    once = np.ones(finals)
+    met = _add_links(final[:finals], once, shop.together, evidence[LAST_TOGETHER], once[:0], desk, met)
     met = _add_shelves(names, weights, shop.shelves, desk, met)
     met = _add_groups(groups, shop.lifts, desk, met)
     seen, touched = desk.seen, desk.touched

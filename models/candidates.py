@@ -99,7 +99,7 @@ class ShopContext:
         """A workspace nobody else uses; to be put back into `desks` when it is clean again."""
         while self.desks:
             desk = self.desks.pop()
-            if len(desk.near) >= products:
+            if desk.evidence.shape[1] >= products:
                 return desk
         return Workspace.of(products, len(self.shelves.top))
 
@@ -161,9 +161,9 @@ def _choose_all(
     names: I64, others: I64, on_sale: Flags, popular: I64, limits: Limits, desk: Workspace, out: I32
 ) -> int:
     """Choose the candidates: the customer's own, then of each other source its best new ones; returns how many."""
-    evidence, near, chosen = desk.evidence, desk.near, desk.chosen
-    own = _usable(evidence[DECAYED], names, on_sale, chosen)
-    size = _choose(evidence[DECAYED], own, limits.own, chosen, out, 0)
+    evidence, near, chosen = desk.evidence, desk.evidence[NEAR], desk.chosen
+    size = np.int64(0)
+    size = _choose(evidence[DECAYED], _usable(evidence[DECAYED], names, on_sale, chosen), limits.own, chosen, out, size)
     size = _choose(near, _usable_near(near, evidence[TIMES], on_sale), limits.near, chosen, out, size)
     for column in (TOGETHER, AFTER, ALIKE, SHELF_POPULAR, GROUP_POPULAR):
         usable = _usable(evidence[column], others, on_sale, chosen)
@@ -199,7 +199,6 @@ def _write(
     """One candidate's evidence; what only a buyer has is NaN for the others."""
     for column in range(SUMMED):
         out[column] = desk.evidence[column, p]
-    out[NEAR] = desk.near[p]
     if desk.evidence[TIMES, p] == 0.0:
         out[LAST] = out[FIRST] = out[SINCE] = out[GAP] = out[PIECES] = np.nan
     out[SHELF] = out[SHELF_TIMES] = out[SHELF_DAYS] = np.nan
@@ -215,7 +214,7 @@ def _write(
 
 @numba.njit(cache=True, nogil=True)
 def _clear(names: I64, met: int, candidates: I32, shelves: Shelves, desk: Workspace) -> None:
-    desk.near[:] = 0.0
+    desk.evidence[NEAR].fill(0.0)
     for p in candidates:
         desk.chosen[p] = False
     for p in desk.touched[:met]:

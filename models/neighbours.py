@@ -110,23 +110,25 @@ def index_pool(start: I64, product: I32, weight: F32, products: int) -> Pool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _distances(names: I64, weights: F64, pool: Pool) -> F64:
-    """Squared distance to each member, less the customer's own squared length; infinite to who is no different."""
+def _closeness(names: I64, weights: F64, pool: Pool) -> F64:
+    """The customer's own squared length less the squared distance to each member; -infinite for who is no different."""
     # A tuple's arrays are taken out before the loop: inside it, each use would count references.
     start, member, member_weight = pool.product_start, pool.member, pool.member_weight
     known = len(start) - 1
-    distance = pool.norm.copy()
+    close = np.empty(len(pool.norm))
+    for i in range(len(close)):
+        close[i] = -pool.norm[i]
     own = 0.0
     for i in range(len(names)):
         weight = np.float64(np.float32(weights[i]))
         own += weight * weight
         if names[i] < known:
             for j in range(start[names[i]], start[names[i] + 1]):
-                distance[member[j]] -= 2.0 * weight * member_weight[j]
-    for i in range(len(distance)):
-        if distance[i] + own <= SAME * own:
-            distance[i] = np.inf
-    return distance
+                close[member[j]] += 2.0 * weight * member_weight[j]
+    for i in range(len(close)):
+        if own - close[i] <= SAME * own:
+            close[i] = -np.inf
+    return close
 
 
 @numba.njit(cache=True, nogil=True)
@@ -139,10 +141,13 @@ def add_neighbours(names: I64, weights: F64, pool: Pool, nearest: int, score: F6
     members = len(pool.norm)
     if members == 0 or len(names) == 0:
         return
-    distance = _distances(names, weights, pool)
-    near = largest(-distance, np.arange(members), nearest)
+    close = _closeness(names, weights, pool)
+    everybody = np.empty(members, dtype=np.int64)
+    for i in range(members):
+        everybody[i] = i
+    near = largest(close, everybody, nearest)
     count = len(near)
-    while count > 0 and distance[near[count - 1]] == np.inf:
+    while count > 0 and close[near[count - 1]] == -np.inf:
         count -= 1
     near = near[:count]
     # By position, as the sums' last digits depend on the order.

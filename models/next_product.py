@@ -32,7 +32,7 @@ from regulars.models.peer_groups import peer_groups
 from regulars.models.product_links import WHOLE, strongest_links
 from regulars.models.rankers import CALIBRATING_NEGATIVES, Growing, Rankers, TrainingRows
 from regulars.models.ranking_table import NAMES, ranking_table
-from regulars.models.recommendations import ProductList, Recommendations, ranked
+from regulars.models.recommendations import ProductList, Recommendations, first_of, in_order
 from regulars.models.shelves import shelves, shelves_of
 from regulars.models.state import State
 
@@ -257,12 +257,12 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
             first = self.rankers_.first_scores(table)
             rows = _shortlist(found, customers, first, max(SHORTLIST, 3 * top))
             chance, ties = self.rankers_.answers(table[rows], first[rows])
-        short, lists = found.take(rows), []
-        wait = self._wait(short)
-        for some in (np.arange(len(short)), np.flatnonzero(short.evidence[:, TIMES] == 0)):
-            best = ranked(short.row[some], customers, (chance[some], ties[some]), short.product[some], top)
-            lists.append(_list(short, np.append(some, -1)[best], chance, wait, as_of))
-        return lists
+        short = found.take(rows)
+        wait, order = self._wait(short), in_order(short.row, (chance, ties), short.product)
+        return [
+            _list(short, first_of(some, short.row, customers, top), chance, wait, as_of)
+            for some in (order, _new_of(short, order))
+        ]
 
     def _wait(self, found: Candidates) -> F64:
         """Days until each candidate is expected: when its own gap is over, but not before the customer's next basket.
@@ -270,17 +270,17 @@ class NextProductModel(BaseEstimator):  # type: ignore[misc]
         Both gaps are drawn to what is usual in the shop by one observation; whoever is late is expected within a
         quarter of their gap.
         """
-        table, catalogue = found.evidence.astype(np.float64), self.context_.catalogue
-        habits = found.habits.astype(np.float64)
-        baskets = np.nan_to_num(habits[:, HABITS.index("baskets")])
-        gap = np.nan_to_num(habits[:, HABITS.index("basket_gap_days")])
+        catalogue = self.context_.catalogue
+        baskets, gap, quiet = (
+            _known(found.habits[:, HABITS.index(name)]) for name in ("baskets", "basket_gap_days", "quiet_days")
+        )
         gap = (gap * np.maximum(baskets - 1, 0) + catalogue.basket_gap_days) / np.maximum(baskets, 1)
-        order = np.maximum(gap - np.nan_to_num(habits[:, HABITS.index("quiet_days")]), gap / 4)[found.row]
+        order = np.maximum(gap - quiet, gap / 4)[found.row]
         usual = catalogue.table[np.minimum(found.product, len(catalogue.table) - 1), COLUMNS.index("gap_days")]
         usual = np.where(np.isnan(usual), catalogue.basket_gap_days, usual)
-        times = np.maximum(table[:, TIMES], 1)
-        own = (np.nan_to_num(table[:, GAP]) * (times - 1) + usual) / times
-        due = np.where(table[:, TIMES] > 0, own - np.nan_to_num(table[:, LAST]), 0.0)
+        bought, own_gap, last = (_known(found.evidence[:, column]) for column in (TIMES, GAP, LAST))
+        times = np.maximum(bought, 1)
+        due = np.where(bought > 0, (own_gap * (times - 1) + usual) / times - last, 0.0)
         return np.maximum(order, due)
 
 
@@ -303,13 +303,21 @@ def _sample(customers: I32, most: int, rng: np.random.Generator) -> I32:
 
 def _shortlist(found: Candidates, customers: int, score: F64, most: int) -> I64:
     """Rows, rising, of each customer's best candidates, and of the best among those that are new to them."""
-    every, new = np.arange(len(found)), np.flatnonzero(found.evidence[:, TIMES] == 0)
-    best = [
-        np.append(rows, -1)[ranked(found.row[rows], customers, (score[rows],), found.product[rows], most)]
-        for rows in (every, new)
-    ]
-    there = np.unique(np.concatenate(best, axis=1))
-    return there[there >= 0]
+    order = in_order(found.row, (score,), found.product)
+    chosen = np.zeros(len(found) + 1, dtype=bool)  # the last one is for what lies past a list's end
+    for some in (order, _new_of(found, order)):
+        chosen[first_of(some, found.row, customers, most)] = True
+    return np.flatnonzero(chosen[:-1])
+
+
+def _new_of(found: Candidates, rows: I64) -> I64:
+    """Those of the rows whose product the customer has never bought."""
+    return rows[found.evidence[rows, TIMES] == 0]
+
+
+def _known(values: F32) -> F64:
+    """The values in double precision, 0 where there is none."""
+    return np.where(np.isnan(values), 0.0, values.astype(np.float64))
 
 
 def _counted(found: Candidates, table: F32) -> F64:

@@ -104,7 +104,8 @@ def restore(kind: type[NextProductModel], state: State) -> Any:
 
 def _groups(state: State, words: list[list[str]], trust_undated: bool) -> PeerGroups:
     lifts = table_part(state, "group_lifts")
-    product, lift = lifts["product"].to_numpy(), lifts["lift"].to_numpy()
+    # Copies, since a table's own memory cannot be written to, and for arrays of that kind loops are compiled anew.
+    product, lift = (np.array(lifts[name].to_numpy()) for name in ("product", "lift"))
     return PeerGroups(
         tuple(np.array(some, dtype=object) for some in words),
         Lifts(array_part(state, "group_start"), product, lift, array_part(state, "group_top")),

@@ -152,4 +152,8 @@ def _weight(label: Flags, kept: float) -> F64:
 def _calibrator_inputs(scores: tuple[F64, F64], table: F32) -> F32:
     """Both rankers' scores, whether the product is new, and the customer's habits."""
     columns = [NAMES.index("new"), *(NAMES.index(f"customer_{name}") for name in CALIBRATED_ON)]
-    return np.column_stack([*(score.astype(np.float32) for score in scores), table[:, columns]])
+    inputs = np.empty((len(table), len(scores) + len(columns)), dtype=np.float32)
+    for place, score in enumerate(scores):
+        inputs[:, place] = score
+    inputs[:, len(scores) :] = table[:, columns]
+    return inputs

@@ -92,15 +92,28 @@ class Recommendations:
         return np.append(positions(self.product_ids, product_ids), NONE).astype(np.int32)[products]
 
 
-def ranked(rows: I64, customers: int, scores: tuple[F64, ...], product: I32, top: int) -> I64:
-    """Positions of the `top` best rows of each customer, (customers, top), -1 past the end.
+def in_order(rows: I64, scores: tuple[F64, ...], product: I32) -> I64:
+    """Positions of all rows, customer by customer and each one's best first.
 
     The first of `scores` decides, the next where it is the same, and the product's code where they all are.
     """
     keys: list[NDArray[Any]] = [product, *(-score for score in reversed(scores)), rows]
-    order = np.lexsort(keys)
-    place = np.arange(len(order)) - np.searchsorted(rows[order], rows[order], side="left")
-    best = order[place < top]
+    return np.lexsort(keys)
+
+
+def first_of(order: I64, rows: I64, customers: int, top: int) -> I64:
+    """The first `top` of each customer's positions, (customers, top), -1 past the end.
+
+    `order` is what `in_order` gives, or a part of it.
+    """
+    customer = rows[order]
+    place = np.arange(len(order)) - np.searchsorted(customer, customer, side="left")
+    kept = place < top
     out = np.full((customers, top), -1, dtype=np.int64)
-    out[rows[best], place[place < top]] = best
+    out[customer[kept], place[kept]] = order[kept]
     return out
+
+
+def ranked(rows: I64, customers: int, scores: tuple[F64, ...], product: I32, top: int) -> I64:
+    """Positions of the `top` best rows of each customer, (customers, top), -1 past the end."""
+    return first_of(in_order(rows, scores, product), rows, customers, top)

@@ -44,16 +44,16 @@ def largest(score: F64, names: I64, most: int) -> I64:
         names: no name twice.
         most: how many at most.
     """
-    size = min(most, len(names))
+    size, top = min(most, len(names)), np.int64(0)  # a plain 0 in the calls would have `_sink` compiled once more
     heap = names[:size].copy()
     for place in range(size // 2 - 1, -1, -1):
         _sink(score, heap, place, size)
     for i in range(size, len(names) if size > 0 else 0):
-        name, worst = names[i], heap[0]
+        name, worst = names[i], heap[top]
         if score[name] > score[worst] or (score[name] == score[worst] and name < worst):
-            heap[0] = name
-            _sink(score, heap, 0, size)
+            heap[top] = name
+            _sink(score, heap, top, size)
     for end in range(size - 1, 0, -1):
-        heap[0], heap[end] = heap[end], heap[0]
-        _sink(score, heap, 0, end)
+        heap[top], heap[end] = heap[end], heap[top]
+        _sink(score, heap, top, end)
     return heap
