@@ -62,7 +62,7 @@ def shop(k: int, customers: int = 400) -> tuple[FeatureTable, OrderLabels]:
             who.append(i)
             when.append(AS_OF - days(int(HISTORY_DAYS - day)))
             labels.append([came, watched, max(len(later) - 1, 0), rest])
-    table = FeatureTable(np.array(who), np.array(when), NAMES, np.array(rows), context())
+    table = FeatureTable(np.array(who, np.int32), np.array(when, np.int64), NAMES, np.array(rows), context())
     return table, OrderLabels(*np.array(labels).T)
 
 
@@ -91,7 +91,7 @@ def test_evenness_of_clockworks_is_the_most_and_of_nothing_to_compare_is_that_of
 def test_evenness_weighs_each_pair_of_gaps_alike() -> None:
     def told(once: float, three_times: float) -> int:
         rows = np.array([[1, 3, 3, 9, 3, once], [1, 5, 5, 9, 3, three_times]], float)
-        return evenness(FeatureTable(np.arange(2), np.full(2, AS_OF), NAMES, rows, context()))
+        return evenness(FeatureTable(np.arange(2, dtype=np.int32), np.full(2, AS_OF), NAMES, rows, context()))
 
     # 3 / (2 k + 1) is 1, .6 and .43 for 1, 2 and 3. The two customers' mean is .65; the pairs' is .475 and .825.
     assert told(once=1.0, three_times=0.3) == 3
