@@ -11,7 +11,8 @@ proportion to how much of a second year the shop's history holds. Where the hist
 give way to the buy-till-you-die model, which needs four numbers only, with what the shop's data say against it in a
 few more (`linear_hazard`): trees that have seen nothing but the weeks before Christmas expect Christmas to go on. For
 the same reason the level leans on that of the buy-till-you-die model alone, whose rates are averages over each
-customer's whole history, as far as the season is not yet known.
+customer's whole history, as far as the season is not yet known. That model is BG/NBD, or one that knows regular gaps
+where the shop's customers have them (`rhythm`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
-from regulars.models.bgnbd import BgNbd
 from regulars.models.curves import OrderCurves, from_hazards
 from regulars.models.fitted import check_columns, values_without_calendar, without_calendar
 from regulars.models.hazard_rows import (
@@ -37,7 +37,6 @@ from regulars.models.hazard_rows import (
     OrderLabels,
     bgnbd_hazards,
     hazard_inputs,
-    histories,
     known_inputs,
     look_at,
     unfold,
@@ -46,6 +45,8 @@ from regulars.models.hazard_rows import (
 from regulars.models.linear_hazard import LinearHazard
 from regulars.models.pace import PRIOR_DAYS, PaceLine, bgnbd_pace, pooled, usual_pace
 from regulars.models.reasons import churn_reasons
+from regulars.models.regular_buying import buying_from_dict
+from regulars.models.rhythm import fit_buying
 from regulars.models.shop_level import ShopLevel
 from regulars.models.state import State, dict_part
 from regulars.models.stretch import Stretch
@@ -119,8 +120,8 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         order = bought[np.lexsort((table.moment[bought], table.customer[bought]))]
         table, labels = table.take(order), labels.take(order)
         self.names_ = table.names
-        self.bgnbd_ = BgNbd().fit(*histories(table.take(table.moment == table.moment.max())))
-        rows, by_bgnbd = unfold(labels), bgnbd_hazards(self.bgnbd_, table)
+        rows = unfold(labels)
+        self.bgnbd_, by_bgnbd = fit_buying(table, rows)
         years = (table.context.as_of / DAY - table.context.first_day) / 365
         self.tree_weight_ = tree_weight(rows, years)
         self.season_weight_ = float(np.clip(years - 1, 0, 1)) if self.seasonal else 0.0
@@ -321,7 +322,7 @@ class OrderTimeModel(BaseEstimator):  # type: ignore[misc]
         numbers = dict_part(state, "numbers")
         model = cls(**numbers["parameters"])
         model.names_ = tuple(numbers["names"])
-        model.bgnbd_ = BgNbd.from_dict(numbers["bgnbd"])
+        model.bgnbd_ = buying_from_dict(numbers["bgnbd"])
         model.linear_ = None if numbers["linear"] is None else LinearHazard.from_dict(numbers["linear"])
         model.season_weight_, model.tree_weight_ = numbers["season_weight"], numbers["tree_weight"]
         model.pace_line_, model.level_shift_ = PaceLine.from_dict(numbers["pace_line"]), numbers["level_shift"]
