@@ -200,8 +200,10 @@ def _baskets(lines: PurchaseLog, moment: int, returned: Returned) -> Baskets:
 
 def _returned(lines: PurchaseLog) -> Returned:
     """Pieces returned by customer and product; a return without a count of pieces is taken as one piece."""
+    if len(lines.product) == 0:
+        return Returned(lines.customer, lines.product, lines.pieces)
     order = np.lexsort((lines.product, lines.customer))
     customer, product = lines.customer[order], lines.product[order]
     pieces = np.where(lines.pieces < 0, -lines.pieces, 1_000)[order]
     first = run_starts(customer, product)
-    return Returned(customer[first], product[first], np.add.reduceat(pieces, first) if len(first) else pieces)
+    return Returned(customer[first], product[first], np.add.reduceat(pieces, first))

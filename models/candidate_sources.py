@@ -164,7 +164,9 @@ def _add_groups(groups: I32, lifts: Lifts, desk: Workspace, met: int) -> int:
     return met
 
 
-@numba.njit(cache=True, nogil=True)
+# Put into its caller as it stands: as a function of its own it takes every array of the shop as an argument once more,
+# which costs the compiler three seconds.
+@numba.njit(cache=True, nogil=True, inline="always")
 def meet_others(
     names: I64, weights: F64, groups: I32, shop: ShopPart, limits: Limits, desk: Workspace, met: int
 ) -> int:

@@ -243,7 +243,10 @@ def _collect(
     width: int,
     desk: Workspace,
 ) -> tuple[I64, I32, F32, F32]:
-    """Candidates of the customers whose rows are `first[i]:last[i]`: counts, products, evidence, and habits."""
+    """Candidates of the customers whose rows are `first[i]:last[i]`: counts, products, evidence, and habits.
+
+    Products and evidence have room left at the end.
+    """
     product, time, basket, pieces, revenue = rows
     returned_start, returned_product, returned_pieces = returns
     total = len(first)
@@ -274,7 +277,7 @@ def _collect(
             _write(out_product[j], groups[i], where, shelves, lifts, factors, desk, out_evidence[j])
         _clear(names, met, out_product[begin:size], shelves, desk)
         out_count[i] = size - begin
-    return out_count, out_product[:size].copy(), out_evidence[:size].copy(), out_habits
+    return out_count, out_product, out_evidence, out_habits
 
 
 def collect(
@@ -314,7 +317,7 @@ def collect(
         at = np.repeat(low[some] - start[:-1], np.diff(start)) + np.arange(start[-1])
         returns = (start, returned.product[at], returned.pieces[at])
         desk = context.desk(products)
-        found = _collect(
+        counts, names, evidence, habits = _collect(
             first[some],
             last[some],
             rows,
@@ -328,7 +331,8 @@ def collect(
             desk,
         )
         context.desks.append(desk)
-        return found
+        size = counts.sum()
+        return counts, names[:size].copy(), evidence[:size].copy(), habits
 
     begins = range(0, max(len(customers), 1), chunk)
     if threads > 1 and len(begins) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,6 +27,10 @@ class CodeBook:
     def __len__(self) -> int:
         return len(self.product_ids)
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.product_ids.tolist())}
+
     @classmethod
     def of(cls, shop: Shop, sold: I32) -> tuple[CodeBook, I32]:
         """A book of the products `sold`, and the table from the shop's codes to the book's (`NONE` for others)."""
@@ -35,7 +40,8 @@ class CodeBook:
 
     def extended(self, shop: Shop) -> tuple[I32, Text]:
         """From the shop's codes to the book's, and all ids: products unknown to the book follow in the shop's order."""
-        recode = np.append(positions(shop.product_ids, self.product_ids), NONE).astype(np.int32)
+        places = self._places
+        recode = np.array([*(places.get(name, NONE) for name in shop.product_ids.tolist()), NONE], dtype=np.int32)
         unknown = np.flatnonzero(recode[:-1] == NONE)
         recode[unknown] = len(self) + np.arange(len(unknown), dtype=np.int32)
         if len(unknown) == 0:

@@ -60,7 +60,7 @@ def basket_weight(position: int, count: int, groups: int, within: float, between
 def _vectors(
     first: I64, last: I64, product: I32, basket: I64, products: int, groups: int, within: float, between: float
 ) -> tuple[I64, I32, F32]:
-    """Sparse vectors of the customers whose rows are `first[i]:last[i]`."""
+    """Sparse vectors of the customers whose rows are `first[i]:last[i]`; the columns have room left at the end."""
     total = 0
     for i in range(len(first)):
         total += last[i] - first[i]
@@ -82,7 +82,7 @@ def _vectors(
             out_weight[j] = vector[out_product[j]]
             vector[out_product[j]] = 0.0
         start[i + 1] = size
-    return start, out_product[:size].copy(), out_weight[:size].copy()
+    return start, out_product, out_weight
 
 
 def build_pool(
@@ -90,7 +90,7 @@ def build_pool(
 ) -> Pool:
     """A pool of the customers whose rows are `first[i]:last[i]` of `product` and `basket` (numbered in time order)."""
     start, names, weights = _vectors(first, last, product, basket, products, groups, within, between)
-    return index_pool(start, names, weights, products)
+    return index_pool(start, names[: start[-1]].copy(), weights[: start[-1]].copy(), products)
 
 
 def index_pool(start: I64, product: I32, weight: F32, products: int) -> Pool:

@@ -40,7 +40,7 @@ class Links(NamedTuple):
 def _strongest(
     held: Holdings, products: int, low: int, high: int, keep: int, least: int, shrink: float
 ) -> tuple[I64, I32, F32, F32, I32]:
-    """The `keep` strongest links of every product by cosine, ties by product."""
+    """The `keep` strongest links of every product by cosine, ties by product; the columns have room left at the end."""
     start = np.zeros(products + 1, dtype=np.int64)
     out_product = np.empty(products * keep, dtype=np.int32)
     out_cosine = np.empty(products * keep, dtype=np.float32)
@@ -71,13 +71,7 @@ def _strongest(
         start[a + 1] = size
         for b in touched[:met]:
             counts[b] = 0
-    return (
-        start,
-        out_product[:size].copy(),
-        out_cosine[:size].copy(),
-        out_chance[:size].copy(),
-        out_support[:size].copy(),
-    )
+    return start, out_product, out_cosine, out_chance, out_support
 
 
 def strongest_links(held: Holdings, low: int, high: int, keep: int = 50, least: int = 2) -> Links:
@@ -90,4 +84,5 @@ def strongest_links(held: Holdings, low: int, high: int, keep: int = 50, least: 
         keep: links kept a product.
         least: buyers a link must have.
     """
-    return Links(*_strongest(held, len(held.product_start) - 1, low, high, keep, least, SHRINK))
+    start, *columns = _strongest(held, len(held.product_start) - 1, low, high, keep, least, SHRINK)
+    return Links(start, *(column[: start[-1]].copy() for column in columns))

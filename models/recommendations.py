@@ -107,7 +107,7 @@ def first_of(order: I64, rows: I64, customers: int, top: int) -> I64:
     `order` is what `in_order` gives, or a part of it.
     """
     customer = rows[order]
-    place = np.arange(len(order)) - np.searchsorted(customer, customer, side="left")
+    place = np.arange(len(order)) - np.searchsorted(customer, np.arange(customers))[customer]
     kept = place < top
     out = np.full((customers, top), -1, dtype=np.int64)
     out[customer[kept], place[kept]] = order[kept]
