@@ -72,10 +72,11 @@ def holdings(holder: I64, product: I32, time: I64, products: int, most: int) -> 
     if (holder[1:] < holder[:-1]).any():
         order = np.argsort(holder, kind="stable")
         holder, product, time = holder[order], product[order], time[order]
-    holders, start, *columns = _first_times(holder, product, time, products, most)
+    holders, start, holder, product, time = _first_times(holder, product, time, products, most)
     # Cut here and not in the loop: the compiler takes a quarter of a second for each slice that is copied.
-    holder, product, time = (column[: start[holders]].copy() for column in columns)
-    return Holdings(start[: holders + 1].copy(), holder, product, time, *rows_by_key(product, products))
+    start = start[: holders + 1].copy()
+    holder, product, time = holder[: start[-1]].copy(), product[: start[-1]].copy(), time[: start[-1]].copy()
+    return Holdings(start, holder, product, time, *rows_by_key(product, products))
 
 
 def basket_holdings(baskets: Baskets, products: int, most: int = 100) -> Holdings:

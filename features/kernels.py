@@ -5,7 +5,7 @@ All of them work on integers; the few that return floats do so in their last exp
 arrays throughout, so that each loop is compiled once.
 
 What a newcomer waits for most is the compiler. A second type of an argument is a second compilation, and so is a number
-that stands as itself in a call of one loop by another (hence `np.int64(0)`). A slice that is assigned brings five
+that stands as itself in a call of one loop by another (hence `ZERO`). A slice that is assigned brings five
 seconds of an error message about shapes with it, so elements are copied one by one.
 """
 
@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from regulars.features.shop import DAY, I32, I64, NEVER
 
 F64 = NDArray[np.float64]
+
+ZERO: Any = np.int64(0)
+"""Where counting begins, for the compiler an integer like any other and no constant."""
 
 
 @njit(cache=True, nogil=True)
@@ -341,7 +344,7 @@ def gap_statistics(first: I64, end: I64, gaps: I64, before: I64, total: I64, squ
     """
     median = np.full(len(first), np.nan)
     held = np.empty(64, np.int64)
-    low, high, count = np.int64(0), np.int64(0), np.int64(0)
+    low, high, count = ZERO, ZERO, ZERO
     for m in range(len(first)):
         to = before[end[m]]
         since = before[min(first[m] + 1, end[m])]
@@ -350,7 +353,7 @@ def gap_statistics(first: I64, end: I64, gaps: I64, before: I64, total: I64, squ
         sums[2, m] = squares[to] - squares[since]
         sums[3, m] = total[to] - total[max(to - 3, since)]
         if since < low or to < high or since >= high:
-            low, high, count = since, since, np.int64(0)
+            low, high, count = since, since, ZERO
         if to - low > len(held):
             wider = np.empty(2 * (to - low), np.int64)
             for j in range(count):

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from regulars.features.kernels import ZERO
 from regulars.features.shop import DAY, I64
 
 F64 = NDArray[np.float64]
@@ -115,7 +116,7 @@ def day_rhythm(start: I64, time: I64) -> I64:
         longest_slice = max(longest_slice, start[key + 1] - start[key])
     days = np.empty(longest_slice, np.int64)
     for key in range(len(start) - 1):
-        count, done, longest, uneven, earlier = np.int64(0), 0, 0, 0, -1
+        count, done, longest, uneven, earlier = ZERO, 0, 0, 0, -1
         for i in range(start[key], start[key + 1]):
             day = time[i] // DAY
             if count == 0 or day > days[count - 1]:

@@ -145,7 +145,7 @@ def _belongs(which: int, state: I64) -> bool:
 @njit(cache=True, nogil=True)
 def _last_of(at: int, first: int, end: int, ticket: I64, states: I64) -> int:
     """The ticket in the rows `first:end` whose state `at` is the latest (of equals the greatest code), or -1."""
-    last = np.int64(-1)
+    last: int = kernels.ZERO - 1
     for i in range(first, end):
         one = int(ticket[i])
         if one >= 0 and states[one, at] != NEVER and (last < 0 or _later(at, states, one, last)):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features.baskets import Baskets
-from regulars.features.kernels import sort
+from regulars.features.kernels import ZERO, sort
 from regulars.features.shop import I32, I64
 from regulars.models.candidate_sources import Flags, Limits, ShopPart, Workspace, meet_others
 from regulars.models.catalogue import Catalogue
@@ -162,7 +162,7 @@ def _choose_all(
 ) -> int:
     """Choose the candidates: the customer's own, then of each other source its best new ones; returns how many."""
     evidence, near, chosen = desk.evidence, desk.evidence[NEAR], desk.chosen
-    size = np.int64(0)
+    size: int = ZERO
     size = _choose(evidence[DECAYED], _usable(evidence[DECAYED], names, on_sale, chosen), limits.own, chosen, out, size)
     size = _choose(near, _usable_near(near, evidence[TIMES], on_sale), limits.near, chosen, out, size)
     for column in (TOGETHER, AFTER, ALIKE, SHELF_POPULAR, GROUP_POPULAR):

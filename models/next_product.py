@@ -312,7 +312,8 @@ def _shortlist(found: Candidates, customers: int, score: F64, most: int) -> I64:
 
 def _new_of(found: Candidates, rows: I64) -> I64:
     """Those of the rows whose product the customer has never bought."""
-    return rows[found.evidence[rows, TIMES] == 0]
+    new: I64 = rows[found.evidence[rows, TIMES] == 0]
+    return new
 
 
 def _known(values: F32) -> F64:

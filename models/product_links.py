@@ -84,5 +84,8 @@ def strongest_links(held: Holdings, low: int, high: int, keep: int = 50, least: 
         keep: links kept a product.
         least: buyers a link must have.
     """
-    start, *columns = _strongest(held, len(held.product_start) - 1, low, high, keep, least, SHRINK)
-    return Links(start, *(column[: start[-1]].copy() for column in columns))
+    start, product, cosine, chance, support = _strongest(
+        held, len(held.product_start) - 1, low, high, keep, least, SHRINK
+    )
+    size = start[-1]
+    return Links(start, product[:size].copy(), cosine[:size].copy(), chance[:size].copy(), support[:size].copy())

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from regulars.features.kernels import ZERO
 from regulars.features.shop import I64
 
 F64 = NDArray[np.float64]
@@ -44,7 +45,7 @@ def largest(score: F64, names: I64, most: int) -> I64:
         names: no name twice.
         most: how many at most.
     """
-    size, top = min(most, len(names)), np.int64(0)  # a plain 0 in the calls would have `_sink` compiled once more
+    size, top = min(most, len(names)), ZERO  # a plain 0 in the calls would have `_sink` compiled once more
     heap = names[:size].copy()
     for place in range(size // 2 - 1, -1, -1):
         _sink(score, heap, place, size)

@@ -47,7 +47,7 @@ def test_the_same_sums_as_lightgbm(seed: int, missing: float) -> None:
     assert np.array_equal(CompiledTrees.of(booster).raw_scores(rows), own_scores(booster, rows))
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 63, 64, 65, 130])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 130])
 def test_any_number_of_rows(count: int) -> None:
     booster, rows = grown(3), rows_of(130, 4)
     expected = own_scores(booster, rows)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import typeof
 from sklearn.base import clone
 
 from regulars.features.baskets import PurchaseLog
@@ -15,6 +16,7 @@ from regulars.features.shop import DAY, I32, NEVER, NONE, OrderLines, Shop
 from regulars.models.next_product import NextProductModel
 from regulars.models.next_product_baselines import PersonalTopProducts, PopularProducts
 from regulars.models.recommendations import ProductList, Recommendations
+from regulars.serving.parts import from_files, to_files
 
 Make = Callable[[], Any]
 
@@ -272,3 +274,12 @@ def test_returns_count_against(shop: Shop) -> None:
         share[name] = float(rows.evidence[ids[rows.product] == "milk", RETURNED][0])
         times = float(rows.evidence[ids[rows.product] == "milk", 0][0])
     assert share == {"kept": 0, "returned": pytest.approx(5 / times)}
+
+
+def test_loops_are_not_compiled_again_for_a_stored_model(shop: Shop) -> None:
+    """What is read from files has the types of what was learnt: another type costs a newcomer many seconds."""
+    fitted = NextProductModel(moments=2, customers_per_moment=60, trees=5, threads=1).fit(shop, END)
+    files = from_files(to_files(fitted.state(), "products"), "products")
+    again = NextProductModel.from_state(files)
+    here, there = (typeof(model.context_.part()) for model in (again, fitted))  # type: ignore[no-untyped-call]
+    assert here == there
