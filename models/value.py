@@ -1,9 +1,9 @@
 """What a customer is worth in the horizon: contribution margin, with an interval; returns and losses allowed.
 
-Expected margin is expected orders, read off the customer's curve, times the margin of one order drawn towards the
-shop's. With it goes, as far as a fifth and on the logarithm, the margin of the last year scaled to the horizon, which
-holds a whole round of seasons and errs in other ways. One wholesaler does not move the others: the shop's margin of an
-order is a median.
+Expected margin is expected orders, read off the customer's curve, times the margin of one order, drawn from the
+customer's own towards the shop's. How many orders it takes to believe a customer's own differs from shop to shop (in
+some everybody buys much the same, in others a wholesaler stands beside a hobbyist) and is learnt. One wholesaler does
+not move the others: the shop's margin of an order is a median.
 
 The interval cannot come from the expectation, since most of what can happen is 'no order at all'. Two quantiles are
 learnt directly, in units of the customer's own margin per order, and widened or narrowed on customers that the trees
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import ValuePrediction, check_columns, values_without_calendar
@@ -33,16 +32,10 @@ F64 = NDArray[np.float64]
 COVERAGE = 0.8
 TAILS = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
 """Quantiles at the ends of an interval."""
-PRIOR_ORDERS = 2.0
-"""Orders at which a customer's own margin per order counts as much as the shop's."""
-LAST_YEAR = "margin_365d"
-LAST_YEAR_SHARE = 0.2
-"""How far last year's margin is believed; chosen on Online Retail II before September 2011, the CDNOW sample before
-October 1997, and simulated panels."""
-LAST_YEAR_FLOOR = 0.2
-"""Share of a usual order that is added to last year's margin, so that a year without an order is not a promise."""
-LEAST = 1e-12
-"""Currency units; no expectation ahead is smaller, so that it has a logarithm."""
+PRIOR_ORDERS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Orders at which a customer's own margin per order counts as much as the shop's, to be chosen from."""
+USUAL_PRIOR = 2.0
+"""The same where nothing came by which to choose."""
 CALIBRATION_SHARE = 0.25
 QUANTILE_SPAN = (-20.0, 200.0)
 """Bounds of an outcome in units of the margin per order, for the quantile trees only."""
@@ -65,11 +58,6 @@ class ValueLabels:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> ValueLabels:
         """The labels of the given rows."""
         return ValueLabels(self.margin[rows], self.orders[rows], self.watched[rows])
-
-
-def days_of_last_year(table: FeatureTable) -> F64:
-    """(n,) how many of the 365 days before each moment the shop's history holds; at least one."""
-    return np.clip(table.moment / DAY - table.context.first_day, 1, 365).astype(np.float64)
 
 
 class ValueModel(BaseEstimator):  # type: ignore[misc]
@@ -108,24 +96,27 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         orders, margin = table.column("orders_total"), table.column("margin_total")
         self.shop_margin_ = float(np.median(margin / orders))
         self.floor_ = max(abs(self.shop_margin_) / 10, 1e-4)
-        outcome = np.clip(labels.margin / self._usual(table), *QUANTILE_SPAN)
+        self.prior_orders_ = self._best_prior(table, labels)
+        outcome = np.clip(labels.margin / self._usual(table, self.prior_orders_), *QUANTILE_SPAN)
         self._fit_interval(self._inputs(table, curves), outcome, self._held_out(table))
         return self
 
-    def _expected(self, table: FeatureTable, orders: F64, usual: F64, horizon_days: float) -> F64:
-        """(n,) expected margin in the horizon, by the orders expected in it and the margin of one."""
-        ahead = orders * usual
-        if LAST_YEAR not in table.names:
-            return ahead
-        last_year = np.maximum(np.nan_to_num(table.column(LAST_YEAR)), 0) + LAST_YEAR_FLOOR * usual
-        back = last_year * horizon_days / days_of_last_year(table)
-        logs = (1 - LAST_YEAR_SHARE) * np.log(np.maximum(ahead, LEAST)) + LAST_YEAR_SHARE * np.log(back)
-        return np.asarray(np.exp(logs))
+    def _best_prior(self, table: FeatureTable, labels: ValueLabels) -> float:
+        """That of `PRIOR_ORDERS` by which the margin of the orders that came was expected best: least gamma deviance."""
+        came = labels.orders > 0
+        if not came.any():
+            return USUAL_PRIOR
+        known, margin, orders = table.take(came), np.maximum(labels.margin[came], 0), labels.orders[came]
+        deviance = []
+        for prior in PRIOR_ORDERS:
+            expected = orders * self._usual(known, prior)
+            deviance.append((margin / expected + np.log(expected)).sum())
+        return PRIOR_ORDERS[int(np.argmin(deviance))]
 
-    def _usual(self, table: FeatureTable) -> F64:
+    def _usual(self, table: FeatureTable, prior: float) -> F64:
         """(n,) margin per order, the customer's own drawn towards the shop's; positive."""
         orders, margin = (np.nan_to_num(table.column(name)) for name in ("orders_total", "margin_total"))
-        return np.maximum((margin + PRIOR_ORDERS * self.shop_margin_) / (orders + PRIOR_ORDERS), self.floor_)
+        return np.maximum((margin + prior * self.shop_margin_) / (orders + prior), self.floor_)
 
     def _inputs(self, table: FeatureTable, curves: OrderCurves) -> F64:
         """The table's columns without the calendar, the chance of churn and the expected orders."""
@@ -174,11 +165,11 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         """Margin of each row within the horizon; at another than the learnt one the interval grows with the orders."""
         check_is_fitted(self, "plain_")
         check_columns(table, self.names_)
-        usual, inputs = self._usual(table), self._inputs(table, curves)
+        usual, inputs = self._usual(table, self.prior_orders_), self._inputs(table, curves)
         low, high = self._raw_interval(inputs)
         orders = curves.expected_orders(horizon_days)
         stretch = orders / np.maximum(curves.expected_orders(self.horizon_days), 1e-9)
-        expected = self._expected(table, orders, usual, horizon_days)
+        expected = orders * usual
         low, high = (low - self.widen_) * usual * stretch, (high + self.widen_) * usual * stretch
         return ValuePrediction(expected, np.minimum(low, expected), np.maximum(high, expected))
 
@@ -190,6 +181,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
             "names": list(self.names_),
             "shop_margin": self.shop_margin_,
             "floor": self.floor_,
+            "prior_orders": self.prior_orders_,
             "widen": self.widen_,
         }
         return {"numbers": numbers, "plain": self.plain_, **texts_of({"low": self.low_, "high": self.high_})}
@@ -201,7 +193,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         model = cls(**numbers["parameters"])
         model.names_ = tuple(numbers["names"])
         model.shop_margin_, model.floor_ = numbers["shop_margin"], numbers["floor"]
-        model.widen_ = numbers["widen"]
+        model.prior_orders_, model.widen_ = numbers["prior_orders"], numbers["widen"]
         model.plain_ = array_part(state, "plain")
         model.low_, model.high_ = booster_part(state, "low"), booster_part(state, "high")
         return model

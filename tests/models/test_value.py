@@ -9,7 +9,6 @@ import pytest
 from tests.models.promises import ValuePromises
 from tests.models.shops import Training, made_shop
 
-from regulars.features.shop import DAY
 from regulars.models.curves import OrderCurves
 from regulars.models.hazard_rows import EDGES
 from regulars.models.value import ValueModel
@@ -55,12 +54,24 @@ def test_expected_margin_is_orders_times_margin_where_no_margin_was_ever_positiv
     found = model.predict(table, shop.curves, 90)
 
     assert model.shop_margin_ == -5
-    # A future order is not expected to lose money: a tenth of the shop's margin of an order stands in. Last year's
-    # loss counts as nothing, with a fifth of an order added; it has a fifth of the say.
-    # Where the shop is no year old, last year is as long as its history.
-    age = table.moment / DAY - table.context.first_day
-    ahead, back = 0.5 * shop.curves.expected_orders(90), 0.2 * 0.5 * 90 / np.minimum(age, 365)
-    np.testing.assert_allclose(found.expected, ahead**0.8 * back**0.2)
+    # A future order is not expected to lose money: a tenth of the shop's margin of an order stands in.
+    np.testing.assert_allclose(found.expected, 0.5 * shop.curves.expected_orders(90))
+
+
+@pytest.mark.parametrize(("own", "prior"), [(True, 0.5), (False, 16.0)])
+def test_how_far_a_customers_own_margin_is_believed_is_learnt(own: bool, prior: float, shop: Training) -> None:
+    # One order each so far, worth 1 to 9; the next ones bring what the customer's own did, or what the shop's does.
+    table = dataclasses.replace(shop.table, values=shop.table.values.copy())
+    worth = 1.0 + table.customer % 9
+    for name, values in (("orders_total", np.ones(len(worth))), ("margin_total", worth)):
+        table.values[:, table.names.index(name)] = values
+    labels = dataclasses.replace(shop.value, margin=shop.value.orders * (worth if own else np.median(worth)))
+
+    model = ValueModel().fit(table, shop.curves, labels)
+
+    assert model.prior_orders_ == prior
+    usual = (worth + prior * model.shop_margin_) / (1 + prior)
+    np.testing.assert_allclose(model.predict(table, shop.curves, 90).expected, shop.curves.expected_orders(90) * usual)
 
 
 def test_twice_the_orders_bring_twice_the_margin(shop: Training) -> None:
