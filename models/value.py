@@ -102,7 +102,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _best_prior(self, table: FeatureTable, labels: ValueLabels) -> float:
-        """That of `PRIOR_ORDERS` by which the margin of the orders that came was expected best: least gamma deviance."""
+        """That of `PRIOR_ORDERS` by which the orders that came were worth what was expected: least gamma deviance."""
         came = labels.orders > 0
         if not came.any():
             return USUAL_PRIOR
