@@ -94,9 +94,9 @@ UNTRAINABLE: dict[str, tuple[Spoil, str]] = {
         orders(lambda lines: lines[lines["customer_id"] == lines["customer_id"].dropna().iloc[0]]),
         "a single customer",
     ),
-    "three months": (
-        orders(lambda lines: lines[lines["ordered_at"] >= lines["ordered_at"].max() - pd.Timedelta(days=90)]),
-        "90 days of orders",
+    "two months": (
+        orders(lambda lines: lines[lines["ordered_at"] >= lines["ordered_at"].max() - pd.Timedelta(days=60)]),
+        "60 days of orders; 90 are needed to learn and to judge",
     ),
 }
 

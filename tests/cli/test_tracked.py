@@ -47,7 +47,7 @@ def test_a_training_is_one_run_with_one_below_it_for_each_model(runs: list[Any],
     names = {run.info.run_name for run in nested}
     assert {"order_times: order_time", "order_times: bgnbd", "next_product: popular", "value: gamma_gamma"} <= names
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert parent.data.params == {"seed": "7", "horizon_days": "90", "cutoffs": "4"}
+    assert parent.data.params == {"seed": "7", "horizon_days": "90", "judged_horizon_days": "90", "cutoffs": "4"}
     assert all(run.data.params["horizon_days"] == "90" for run in nested)
 
 
