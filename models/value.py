@@ -3,7 +3,8 @@
 Expected margin is expected orders, read off the customer's curve, times the margin of one order, drawn from the
 customer's own towards the shop's. How many orders it takes to believe a customer's own differs from shop to shop (in
 some everybody buys much the same, in others a wholesaler stands beside a hobbyist) and is learnt. One wholesaler does
-not move the others: the shop's margin of an order is a median.
+not move the others: the shop's margin of an order is a median. Last year's margin, which holds a whole round of
+seasons, may have a say beside it, on the logarithm; how much is learnt too.
 
 The interval cannot come from the expectation, since most of what can happen is 'no order at all'. Two quantiles are
 learnt directly, in units of the customer's own margin per order, and widened or narrowed on customers that the trees
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import ValuePrediction, check_columns, values_without_calendar
@@ -36,6 +38,13 @@ PRIOR_ORDERS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Orders at which a customer's own margin per order counts as much as the shop's, to be chosen from."""
 USUAL_PRIOR = 2.0
 """The same where nothing came by which to choose."""
+LAST_YEAR = "margin_365d"
+LAST_YEAR_SHARES = (0.0, 0.1, 0.2, 0.3)
+"""How much of a say last year's margin may have."""
+LAST_YEAR_FLOOR = 0.2
+"""Of a usual order, added to last year's margin, so that a year without an order is not a promise."""
+LEAST = 1e-12
+"""Currency units; nothing that is expected is less, so that it has a logarithm."""
 CALIBRATION_SHARE = 0.25
 QUANTILE_SPAN = (-20.0, 200.0)
 """Bounds of an outcome in units of the margin per order, for the quantile trees only."""
@@ -58,6 +67,11 @@ class ValueLabels:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> ValueLabels:
         """The labels of the given rows."""
         return ValueLabels(self.margin[rows], self.orders[rows], self.watched[rows])
+
+
+def days_of_last_year(table: FeatureTable) -> F64:
+    """(n,) how many of the 365 days before each moment the shop's history holds; at least one."""
+    return np.clip(table.moment / DAY - table.context.first_day, 1, 365).astype(np.float64)
 
 
 class ValueModel(BaseEstimator):  # type: ignore[misc]
@@ -97,6 +111,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         self.shop_margin_ = float(np.median(margin / orders))
         self.floor_ = max(abs(self.shop_margin_) / 10, 1e-4)
         self.prior_orders_ = self._best_prior(table, labels)
+        self.last_year_share_ = self._best_share(table, curves, labels)
         outcome = np.clip(labels.margin / self._usual(table, self.prior_orders_), *QUANTILE_SPAN)
         self._fit_interval(self._inputs(table, curves), outcome, self._held_out(table))
         return self
@@ -112,6 +127,26 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
             expected = orders * self._usual(known, prior)
             deviance.append((margin / expected + np.log(expected)).sum())
         return PRIOR_ORDERS[int(np.argmin(deviance))]
+
+    def _best_share(self, table: FeatureTable, curves: OrderCurves, labels: ValueLabels) -> float:
+        """That of `LAST_YEAR_SHARES` with which least was missed of the margins that came; none without the column."""
+        if LAST_YEAR not in table.names:
+            return LAST_YEAR_SHARES[0]
+        usual, orders = self._usual(table, self.prior_orders_), curves.expected_orders(self.horizon_days)
+        missed = [
+            np.abs(labels.margin - self._expected(table, orders, usual, self.horizon_days, share)).sum()
+            for share in LAST_YEAR_SHARES
+        ]
+        return LAST_YEAR_SHARES[int(np.argmin(missed))]
+
+    def _expected(self, table: FeatureTable, orders: F64, usual: F64, horizon_days: float, share: float) -> F64:
+        """(n,) margin in the horizon, by the orders expected in it, the margin of one, and last year's by its share."""
+        ahead = orders * usual
+        if share == 0:
+            return ahead
+        last_year = np.maximum(np.nan_to_num(table.column(LAST_YEAR)), 0) + LAST_YEAR_FLOOR * usual
+        back = last_year * horizon_days / days_of_last_year(table)
+        return np.asarray(np.exp((1 - share) * np.log(np.maximum(ahead, LEAST)) + share * np.log(back)))
 
     def _usual(self, table: FeatureTable, prior: float) -> F64:
         """(n,) margin per order, the customer's own drawn towards the shop's; positive."""
@@ -169,7 +204,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         low, high = self._raw_interval(inputs)
         orders = curves.expected_orders(horizon_days)
         stretch = orders / np.maximum(curves.expected_orders(self.horizon_days), 1e-9)
-        expected = orders * usual
+        expected = self._expected(table, orders, usual, horizon_days, self.last_year_share_)
         low, high = (low - self.widen_) * usual * stretch, (high + self.widen_) * usual * stretch
         return ValuePrediction(expected, np.minimum(low, expected), np.maximum(high, expected))
 
@@ -182,6 +217,7 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
             "shop_margin": self.shop_margin_,
             "floor": self.floor_,
             "prior_orders": self.prior_orders_,
+            "last_year_share": self.last_year_share_,
             "widen": self.widen_,
         }
         return {"numbers": numbers, "plain": self.plain_, **texts_of({"low": self.low_, "high": self.high_})}
@@ -193,7 +229,8 @@ class ValueModel(BaseEstimator):  # type: ignore[misc]
         model = cls(**numbers["parameters"])
         model.names_ = tuple(numbers["names"])
         model.shop_margin_, model.floor_ = numbers["shop_margin"], numbers["floor"]
-        model.prior_orders_, model.widen_ = numbers["prior_orders"], numbers["widen"]
+        model.prior_orders_, model.last_year_share_ = numbers["prior_orders"], numbers["last_year_share"]
+        model.widen_ = numbers["widen"]
         model.plain_ = array_part(state, "plain")
         model.low_, model.high_ = booster_part(state, "low"), booster_part(state, "high")
         return model

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
 from regulars.models.baselines import GammaGammaBaseline, RepeatOfLastYearBaseline
 from regulars.models.curves import OrderCurves
 from regulars.models.fitted import ValuePrediction
 from regulars.models.order_time_baselines import buyers
 from regulars.models.state import State, array_part, dict_part
-from regulars.models.value import TAILS, ValueLabels
+from regulars.models.value import TAILS, ValueLabels, days_of_last_year
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,11 +37,6 @@ def history_frame(table: FeatureTable) -> pd.DataFrame:
 
     wanted = ("days_since_last_order", "tenure_days", "orders_total", "margin_total", "margin_365d")
     return pd.DataFrame({name: table.column(name) for name in wanted if name in table.names})
-
-
-def days_of_last_year(table: FeatureTable) -> F64:
-    """(n,) how many of the 365 days before each moment the shop's history holds; at least one."""
-    return np.clip(table.moment / DAY - table.context.first_day, 1, 365).astype(np.float64)
 
 
 class BaselineValue(BaseEstimator):  # type: ignore[misc]

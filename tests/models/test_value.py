@@ -9,6 +9,7 @@ import pytest
 from tests.models.promises import ValuePromises
 from tests.models.shops import Training, made_shop
 
+from regulars.features.shop import DAY
 from regulars.models.curves import OrderCurves
 from regulars.models.hazard_rows import EDGES
 from regulars.models.value import ValueModel
@@ -55,7 +56,29 @@ def test_expected_margin_is_orders_times_margin_where_no_margin_was_ever_positiv
 
     assert model.shop_margin_ == -5
     # A future order is not expected to lose money: a tenth of the shop's margin of an order stands in.
-    np.testing.assert_allclose(found.expected, 0.5 * shop.curves.expected_orders(90))
+    ahead = 0.5 * shop.curves.expected_orders(90)
+    # Last year's loss counts as nothing, with a fifth of an order added. Where the shop is no year old, last year is as
+    # long as its history.
+    age = table.moment / DAY - table.context.first_day
+    back, share = 0.2 * 0.5 * 90 / np.minimum(age, 365), model.last_year_share_
+    np.testing.assert_allclose(found.expected, ahead ** (1 - share) * back**share)
+
+
+def test_last_years_margin_has_a_say_where_it_foretold_what_came(shop: Training) -> None:
+    orders = shop.curves.expected_orders(90)
+    plain = ValueModel().fit(shop.table, shop.curves, shop.value)
+    ahead = orders * plain._usual(shop.table, plain.prior_orders_)
+    table = dataclasses.replace(shop.table, values=shop.table.values.copy())
+    age = np.minimum(table.moment / DAY - table.context.first_day, 365)
+    table.values[:, table.names.index("margin_365d")] = 9 * ahead / 90 * age  # nine times what lies ahead
+
+    by_curves = ValueModel().fit(table, shop.curves, dataclasses.replace(shop.value, margin=ahead))
+    by_both = ValueModel().fit(table, shop.curves, dataclasses.replace(shop.value, margin=3 * ahead))
+
+    assert by_curves.last_year_share_ == 0
+    assert by_both.last_year_share_ == 0.3
+    names = tuple("m" if name == "margin_365d" else name for name in table.names)
+    assert ValueModel().fit(dataclasses.replace(table, names=names), shop.curves, shop.value).last_year_share_ == 0
 
 
 @pytest.mark.parametrize(("own", "prior"), [(True, 0.5), (False, 16.0)])
@@ -70,6 +93,7 @@ def test_how_far_a_customers_own_margin_is_believed_is_learnt(own: bool, prior: 
     model = ValueModel().fit(table, shop.curves, labels)
 
     assert model.prior_orders_ == prior
+    model.last_year_share_ = 0.0
     usual = (worth + prior * model.shop_margin_) / (1 + prior)
     np.testing.assert_allclose(model.predict(table, shop.curves, 90).expected, shop.curves.expected_orders(90) * usual)
 
