@@ -8,14 +8,21 @@ argument appears, and a density without bound at 0 or 1 is met exactly.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
 
+@lru_cache(maxsize=1024)
 def beta_nodes(a: float, b: float, count: int) -> tuple[Floats, Floats]:
-    """Nodes in (0, 1) and weights with sum 1, exact for polynomials up to degree `2 * count - 1`. Shapes (count,)."""
+    """Nodes in (0, 1) and weights with sum 1, exact for polynomials up to degree `2 * count - 1`. Shapes (count,).
+
+    They are kept, because an application that asks about one customer after the other needs the same ones again, and
+    cannot be written to.
+    """
     from scipy.linalg import eigvalsh_tridiagonal
 
     k = np.arange(1, count, dtype=np.float64)
@@ -33,7 +40,10 @@ def beta_nodes(a: float, b: float, count: int) -> tuple[Floats, Floats]:
     roots = np.asarray(eigvalsh_tridiagonal(diagonal, beside), dtype=np.float64)
     weights = weights_at(roots, diagonal, beside)
     # A node may fall out of (0, 1) by rounding where nearly all the mass is at one end.
-    return np.clip((1 + roots) / 2, 0.0, 1.0), weights / weights.sum()
+    found = np.clip((1 + roots) / 2, 0.0, 1.0), weights / weights.sum()
+    for part in found:
+        part.flags.writeable = False
+    return found
 
 
 def weights_at(roots: Floats, diagonal: Floats, beside: Floats) -> Floats:

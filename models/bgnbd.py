@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,6 +38,8 @@ RESOLUTION = 0.01
 """Days to which times are rounded before equal customers are counted together."""
 FINEST = 1e-4
 """Of the longest tenure, down to a power of ten: the rounding where that is finer. Times may be in years."""
+BLOCK = 1024
+"""Customers whose nodes are looked at together; more would take memory, fewer time."""
 # The pole at p = -1/z decides how many nodes are needed: (largest z, nodes).
 NODES = ((0.5, 16), (2.0, 32), (10.0, 64), (50.0, 192), (np.inf, 512))
 
@@ -216,7 +218,7 @@ class BgNbd(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         data = summarise(x, last, now, checked_weights(weights, len(x)))
         centre = np.array([PRIOR_SHAPES["r"], 1.0, PRIOR_SHAPES["a"], PRIOR_SHAPES["b"]])
         found = fit_positive(
-            lambda values: loss_and_gradient(values, data),
+            lambda values: self._loss(values, data),
             centre,
             self.prior_sd,
             data.total_weight,
@@ -226,6 +228,9 @@ class BgNbd(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         self.alpha_ = alpha * data.unit
         self.converged_, self.evaluations_ = found.converged, found.evaluations
         return self
+
+    def _loss(self, parameters: Floats, data: Histories) -> tuple[float, Floats]:
+        return loss_and_gradient(parameters, data)
 
     def p_alive(self, frequency: ArrayLike, recency: ArrayLike, tenure: ArrayLike) -> Floats:
         """Probability (n,) that the customer has not left yet. Without repeat orders it is 1: not a churn score."""
@@ -263,20 +268,19 @@ class BgNbd(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         x, last, now = self._checked(frequency, recency, tenure)
         days = checked_horizon(horizon, len(x))
         rows = np.broadcast_to(np.arange(len(x)).reshape((-1,) + (1,) * (days.ndim - 1)), days.shape).ravel()
-        reach = days.ravel() / (self.alpha_ + now[rows])
-        orders = self._alive(x, last, now)[rows] * self._expected_if_alive(x[rows], reach)
-        return orders.reshape(days.shape)
+        if_alive = self._expected_if_alive(x[rows], last[rows], now[rows], days.ravel())
+        return (self._alive(x, last, now)[rows] * if_alive).reshape(days.shape)
 
     def to_dict(self) -> dict[str, float]:
         """Settings and parameters as plain numbers, for JSON."""
         check_is_fitted(self, "r_")
         fitted = {"r": self.r_, "alpha": self.alpha_, "a": self.a_, "b": self.b_}
-        return {"prior_sd": self.prior_sd, "max_iterations": self.max_iterations, **fitted}
+        return {**self.get_params(), **fitted}
 
     @classmethod
-    def from_dict(cls, saved: Mapping[str, float]) -> Self:
+    def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """The fitted model that `to_dict` described."""
-        model = cls(prior_sd=float(saved["prior_sd"]), max_iterations=int(saved["max_iterations"]))
+        model = cls(**{name: saved[name] for name in cls().get_params()})
         model.r_, model.alpha_, model.a_, model.b_ = (float(saved[name]) for name in ("r", "alpha", "a", "b"))
         return model
 
@@ -290,10 +294,11 @@ class BgNbd(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
         odds = np.log(self.a_) - np.log(self.b_ + repeats - 1) + grown
         return np.where(x > 0, expit(-odds), 1.0)
 
-    def _expected_if_alive(self, x: Floats, reach: Floats) -> Floats:
-        """Mean over the chance of leaving `p`; `reach` is horizon / (alpha + T), of the shape of x."""
+    def _expected_if_alive(self, x: Floats, last: Floats, now: Floats, days: Floats) -> Floats:
+        """Mean over the chance of leaving `p`; all are (n,). When the last order was says nothing of who is alive."""
+        del last
         expected = np.zeros(len(x))
-        shape = self.r_ + x
+        shape, reach = self.r_ + x, days / (self.alpha_ + now)
         lowest = 0.0
         for highest, count in NODES:
             rows = np.flatnonzero((reach > lowest) & (reach <= highest))
@@ -302,9 +307,11 @@ class BgNbd(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
                 continue
             orders, which = np.unique(x[rows], return_inverse=True)
             rule = np.array([beta_nodes(self.a_, self.b_ + float(number), count) for number in orders])
-            # Node by node: memory stays that of a few columns, and a row's sum is the same in any batch.
-            for p, weight in rule.transpose(2, 1, 0):
-                expected[rows] += weight[which] * orders_before_leaving(p[which], shape[rows], reach[rows])
+            for begin in range(0, len(rows), BLOCK):
+                some, rules = rows[begin : begin + BLOCK], rule[which[begin : begin + BLOCK]].transpose(1, 2, 0)
+                # Sums that run on, not `sum`: a row's nodes are added in the same order in any batch.
+                terms = rules[1] * orders_before_leaving(rules[0], shape[some], reach[some])
+                expected[some] = np.cumsum(terms, axis=0)[-1]
         return expected
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from regulars.features.shop import DAY
 from regulars.features.table import FeatureTable
+from regulars.models.bgnbd import BgNbd
 from regulars.models.curves import LAST_DAY
 from regulars.models.fitted import without_calendar
-from regulars.models.regular_buying import Buying
 
 F64 = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def histories(table: FeatureTable) -> tuple[F64, F64, F64]:
     return repeats, np.where(repeats > 0, recency, 0.0), tenure
 
 
-def bgnbd_hazards(model: Buying, table: FeatureTable) -> F64:
+def bgnbd_hazards(model: BgNbd, table: FeatureTable) -> F64:
     """(n, intervals) chance of an order in each interval given none before, by the buy-till-you-die model."""
     frequency, recency, tenure = histories(table)
     none = model.probability_of_no_order(frequency, recency, tenure, EDGES[None, 1:])

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.features.table import FeatureTable
+from regulars.models.bgnbd import BgNbd
 from regulars.models.curves import OrderCurves
 from regulars.models.hazard_rows import OrderLabels, histories
 from regulars.models.linear_hazard import OVERLAP, PRIOR_SD
-from regulars.models.regular_buying import Buying
 
 F64 = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ SLOWEST = 1e-9
 STEPS = 25
 
 
-def bgnbd_pace(model: Buying, table: FeatureTable, curves: OrderCurves) -> F64:
+def bgnbd_pace(model: BgNbd, table: FeatureTable, curves: OrderCurves) -> F64:
     """(n,) orders a day behind the next one: with it the model's curves expect half a year's orders as the model does.
 
     Args:

@@ -17,25 +17,18 @@ chance that the time is long enough for it and that the customer did not leave b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaln, gammaln, psi
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from regulars.models.bgnbd import (
-    PRIOR_SHAPES,
     BgNbd,
     Histories,
-    checked_histories,
     checked_horizon,
-    checked_weights,
-    summarise,
     total,
 )
-from regulars.models.positive_fit import fit_positive
 
 Floats = NDArray[np.float64]
 
@@ -108,7 +101,7 @@ def loss_and_gradient(parameters: Floats, data: Histories, k: int) -> tuple[floa
     return -float(value), -np.array([by_r, by_alpha, by_a, by_b])
 
 
-class RegularBuying(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class RegularBuying(BgNbd):
     """MBG/CNBD-k model of repeat orders, fitted like `BgNbd` and asked like it.
 
     Args:
@@ -128,33 +121,11 @@ class RegularBuying(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships 
     """
 
     def __init__(self, k: int = 2, prior_sd: float = 3.0, max_iterations: int = 200) -> None:
+        super().__init__(prior_sd, max_iterations)
         self.k = k
-        self.prior_sd = prior_sd
-        self.max_iterations = max_iterations
 
-    def fit(
-        self, frequency: ArrayLike, recency: ArrayLike, tenure: ArrayLike, weights: ArrayLike | None = None
-    ) -> Self:
-        """Fit on n customers; arguments and errors as of `BgNbd.fit`."""
-        x, last, now = checked_histories(frequency, recency, tenure)
-        data = summarise(x, last, now, checked_weights(weights, len(x)))
-        centre = np.array([PRIOR_SHAPES["r"], 1.0, PRIOR_SHAPES["a"], PRIOR_SHAPES["b"]])
-        found = fit_positive(
-            lambda values: loss_and_gradient(values, data, self.k),
-            centre,
-            self.prior_sd,
-            data.total_weight,
-            self.max_iterations,
-        )
-        self.r_, alpha, self.a_, self.b_ = (float(value) for value in found.values)
-        self.alpha_ = alpha * data.unit
-        self.converged_, self.evaluations_ = found.converged, found.evaluations
-        return self
-
-    def p_alive(self, frequency: ArrayLike, recency: ArrayLike, tenure: ArrayLike) -> Floats:
-        """Probability (n,) that the customer has not left yet."""
-        x, last, now = self._checked(frequency, recency, tenure)
-        return self._alive(x, last, now)
+    def _loss(self, parameters: Floats, data: Histories) -> tuple[float, Floats]:
+        return loss_and_gradient(parameters, data, self.k)
 
     def probability_of_no_order(
         self, frequency: ArrayLike, recency: ArrayLike, tenure: ArrayLike, horizon: ArrayLike
@@ -168,41 +139,6 @@ class RegularBuying(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships 
         later = (self.b_ + x) * self._silent(x, last, now + days)
         return np.asarray((left + later) / (left + still))
 
-    def expected_orders(
-        self, frequency: ArrayLike, recency: ArrayLike, tenure: ArrayLike, horizon: ArrayLike
-    ) -> Floats:
-        """Expected orders in (T, T + horizon], given the history. Arguments and shapes as `probability_of_no_order`.
-
-        Exact where fewer than `EXACT_ORDERS` can be expected, and to a few thousandths where more.
-        """
-        x, last, now = self._checked(frequency, recency, tenure)
-        days = checked_horizon(horizon, len(x))
-        rows = np.broadcast_to(np.arange(len(x)).reshape((-1,) + (1,) * (days.ndim - 1)), days.shape).ravel()
-        orders = np.zeros(days.size)
-        ahead = np.flatnonzero(days.ravel() > 0)
-        rows, horizons = rows[ahead], days.ravel()[ahead]
-        orders[ahead] = self._alive(x, last, now)[rows] * self._expected_if_alive(
-            x[rows], last[rows], now[rows], horizons
-        )
-        return orders.reshape(days.shape)
-
-    def to_dict(self) -> dict[str, float]:
-        """Settings and parameters as plain numbers, for JSON."""
-        check_is_fitted(self, "r_")
-        fitted = {"r": self.r_, "alpha": self.alpha_, "a": self.a_, "b": self.b_}
-        return {"k": self.k, "prior_sd": self.prior_sd, "max_iterations": self.max_iterations, **fitted}
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, float]) -> Self:
-        """The fitted model that `to_dict` described."""
-        model = cls(int(saved["k"]), float(saved["prior_sd"]), int(saved["max_iterations"]))
-        model.r_, model.alpha_, model.a_, model.b_ = (float(saved[name]) for name in ("r", "alpha", "a", "b"))
-        return model
-
-    def _checked(self, frequency: ArrayLike, recency: ArrayLike, tenure: ArrayLike) -> tuple[Floats, Floats, Floats]:
-        check_is_fitted(self, "r_")
-        return checked_histories(frequency, recency, tenure)
-
     def _silent(self, x: Floats, last: Floats, now: Floats) -> Floats:
         """The chance of no order after the last one until `now`, of somebody who did not leave; any one shape."""
         shape, last, now = np.broadcast_arrays(self.r_ + self.k * x, last, now)
@@ -215,7 +151,16 @@ class RegularBuying(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships 
         return np.asarray(still / (self.a_ + still))
 
     def _expected_if_alive(self, x: Floats, last: Floats, now: Floats, days: Floats) -> Floats:
-        """Sum over the coming orders; `days` is above 0."""
+        """Sum over the coming orders; all are (n,).
+
+        Exact where fewer than `EXACT_ORDERS` can be expected, and to a few thousandths where more.
+        """
+        expected = np.zeros(len(x))
+        ahead = np.flatnonzero(days > 0)
+        expected[ahead] = self._coming_orders(x[ahead], last[ahead], now[ahead], days[ahead])
+        return expected
+
+    def _coming_orders(self, x: Floats, last: Floats, now: Floats, days: Floats) -> Floats:
         k, shape = self.k, self.r_ + self.k * x
         phase = coefficients(shape, (now - last) / (self.alpha_ + now), k)
         phase /= phase.sum(axis=0)
@@ -271,10 +216,6 @@ class ComingTicks:
         return self
 
 
-Buying = BgNbd | RegularBuying
-"""A buy-till-you-die model: either gives the chance of no order and the orders to expect."""
-
-
-def buying_from_dict(saved: Mapping[str, float]) -> Buying:
+def buying_from_dict(saved: Mapping[str, Any]) -> BgNbd:
     """The fitted model whose `to_dict` this is."""
     return RegularBuying.from_dict(saved) if "k" in saved else BgNbd.from_dict(saved)

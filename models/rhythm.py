@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from regulars.features.table import FeatureTable
 from regulars.models.bgnbd import BgNbd
 from regulars.models.hazard_rows import HazardRows, bgnbd_hazards, histories
-from regulars.models.regular_buying import Buying, RegularBuying
+from regulars.models.regular_buying import RegularBuying
 
 F64 = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def evenness(table: FeatureTable) -> int:
     return int(np.clip(np.round((3 / max(mean, 1e-9) - 1) / 2), 1, MOST_EVEN))
 
 
-def fit_buying(table: FeatureTable, rows: HazardRows) -> tuple[Buying, F64]:
+def fit_buying(table: FeatureTable, rows: HazardRows) -> tuple[BgNbd, F64]:
     """The buy-till-you-die model of the customers at the newest moment, and its (n, intervals) hazards.
 
     Args:
@@ -61,7 +61,7 @@ def fit_buying(table: FeatureTable, rows: HazardRows) -> tuple[Buying, F64]:
     """
     newest = table.take(table.moment == table.moment.max())
     known, k = histories(newest), evenness(newest)
-    chance: Buying = BgNbd().fit(*known)
+    chance = BgNbd().fit(*known)
     by_chance = bgnbd_hazards(chance, table)
     if k == 1 or len(rows.row) == 0:
         return chance, by_chance
