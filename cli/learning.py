@@ -293,8 +293,8 @@ def _track(
 
     run.data(data)
     run.metrics({"snapshot_rows": training.rows, "features": len(training.features)})
-    run.params({"seed": seed, "horizon_days": settings.churn.horizon_days, "cutoffs": len(training.predictions)})
-    run.params({"judged_horizon_days": training.horizon_days})
+    horizons = {"horizon_days": settings.churn.horizon_days, "judged_horizon_days": training.horizon_days}
+    run.params({"seed": seed, **horizons, "cutoffs": len(training.predictions)})
     # Where runs are tracked may hold a password, and where files of features lie tells of the machine.
     told = settings.model_dump_json(indent=1, exclude={"mlflow": True, "features": {"own"}})
     run.texts({"readiness.txt": ready.text(), "settings.json": told})
@@ -320,7 +320,7 @@ def backtest(
     seed: Seed = 0,
 ) -> None:
     """Judges every model against its baselines, over cutoffs."""
-    from regulars.features.horizons import judged_settings
+    from regulars.features.horizons import judged_settings, shorter_windows
     from regulars.features.logs import Logs
     from regulars.training.backtest import backtest as run
     from regulars.training.backtest import cutoffs_of
@@ -333,11 +333,8 @@ def backtest(
     until = _until(as_of, shop)
     _ready(reading, settings, until)
     judged = judged_settings(shop.first, until, settings)
-    if judged is not settings:
-        say(
-            f"the history does not hold two windows of {settings.churn.horizon_days} days; "
-            f"windows of {judged.churn.horizon_days} are judged"
-        )
+    if told := shorter_windows(settings, judged):
+        say(told)
     _judgeable(asked, shop, until, judged)
     logs = Logs(shop, settings)
     moments = asked or cutoffs_of(logs, until, judged)

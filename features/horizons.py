@@ -35,6 +35,14 @@ def judged_horizon(first: int, until: int, settings: Settings) -> int | None:
     return whole_steps or None
 
 
+def shorter_windows(asked: Settings, judged: Settings) -> str:
+    """What a user is told where other windows are judged than they asked about; '' where they are the same."""
+    wanted, found = asked.churn.horizon_days, judged.churn.horizon_days
+    if wanted == found:
+        return ""
+    return f"the history does not hold two windows of {wanted} days; models are learnt and judged on windows of {found}"
+
+
 def judged_settings(first: int, until: int, settings: Settings) -> Settings:
     """The settings with windows that are over at `until`; as they are where nothing can be judged."""
     horizon = judged_horizon(first, until, settings)

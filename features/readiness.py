@@ -248,9 +248,12 @@ def _horizons(shop: Shop, settings: Settings) -> Item:
     enough = shop.end - shop.first >= days(HORIZONS * horizon)
     sentence = f"The history is {(shop.end - shop.first) / days(horizon):.1f} horizons of {horizon} days long"
     judged = judged_horizon(shop.first, shop.end, settings)
-    instead = f"Models are learnt and judged on windows of {judged} days, and asked about {horizon}: "
-    advice = "" if enough else (instead if judged else "") + "set a shorter [churn] horizon_days, or add older orders."
-    advice = advice[:1].upper() + advice[1:]
+    mend = "Set a shorter [churn] horizon_days, or add older orders."
+    advice = "" if enough else mend
+    if judged not in (None, horizon):
+        advice = (
+            f"{mend} Until then models are learnt and judged on windows of {judged} days, and asked about {horizon}."
+        )
     return Item("ok" if enough else "bad", f"{sentence} ({DYNAMICS} asks for {HORIZONS}).", advice)
 
 

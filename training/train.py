@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from regulars.features.context import ShopContext
-from regulars.features.horizons import judged_settings
+from regulars.features.horizons import judged_settings, shorter_windows
 from regulars.features.logs import Logs
 from regulars.features.settings import Settings
 from regulars.features.shop import Shop
@@ -102,11 +102,9 @@ def train(
         ValueError: if churn is cancelling and no cancellation is known before `until`.
     """
     logs = Logs(shop, settings)
-    asked = settings.churn.horizon_days
-    settings = judged_settings(first_known(logs, until), until, settings)
-    judged_days = settings.churn.horizon_days
-    if judged_days < asked:
-        progress(f"the history does not hold two windows of {asked} days; models learn from windows of {judged_days}")
+    asked, settings = settings, judged_settings(first_known(logs, until), until, settings)
+    if told := shorter_windows(asked, settings):
+        progress(told)
     moments = cutoffs_of(logs, until, settings)
     progress(f"backtest: {len(moments)} cutoffs")
     judged = backtest(

@@ -102,7 +102,7 @@ def test_a_short_history_is_judged_by_shorter_windows() -> None:
     assert report(short, orders=shop(10, 80)).trainable
     found = report(orders=shop(10, 100))
     assert found.trainable
-    assert "Models are learnt and judged on windows of 30 days, and asked about 90" in found.text()
+    assert "Until then models are learnt and judged on windows of 30 days, and asked about 90." in found.text()
 
 
 def test_bad_rows_count_against_the_shop_only_where_they_stop_it() -> None:

@@ -272,12 +272,12 @@ def test_a_history_shorter_than_two_horizons_is_judged_by_shorter_windows() -> N
     made = train(shop, year, before, dataset="toys", progress=told.append)
 
     assert made.horizon_days == 30
-    assert told[0] == "the history does not hold two windows of 365 days; models learn from windows of 30"
+    assert told[0] == "the history does not hold two windows of 365 days; models are learnt and judged on windows of 30"
     logs = Logs(shop, year)
     table = feature_table(logs, customers_at(logs, before), made.context)
     curves = made.models.order_times.predict_curves(table)
     expected = made.models.value.predict(table, curves, 365).expected
-    # A year holds more of everything than a month, and no more than the rate goes on to give.
+    # A year holds more of everything than a month.
     assert (curves.churn(365) <= curves.churn(30)).all()
     assert (expected >= made.models.value.predict(table, curves, 30).expected).all()
     assert np.isfinite(expected).all()
